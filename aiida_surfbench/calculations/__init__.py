@@ -1,0 +1,1 @@
+"""CalcJobs that run the runner on a computer, and the calcfunctions that turn its results into numbers."""

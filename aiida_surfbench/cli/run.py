@@ -1,0 +1,125 @@
+"""``aiida-surfbench run``: evaluate potentials on a dataset."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from .code import parse_job_options
+from .root import cli, with_profile
+
+if TYPE_CHECKING:
+    from aiida.orm import AbstractCode, ProcessNode, SinglefileData
+
+    from ..data.potential import PotentialData
+    from ..data.structure_set import SurfaceSetData
+
+
+@cli.command("run")
+@click.option("--dataset", required=True, metavar="L", help="Label, pk or uuid of the structure set.")
+@click.option("--potential", "names", multiple=True, required=True, metavar="P", help="Label, or a registry name.")
+@click.option("--code", "codes", multiple=True, metavar="FAMILY=CODE", help="By default this Python on localhost.")
+@click.option("--elements", metavar="A,B,…", help="Only slabs of these (column `element`).")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@click.option("--batch-atoms", type=click.IntRange(min=1), help="Atoms per batch; by default the family's own.")
+@click.option("--job-option", "job_options", multiple=True, metavar="KEY=VALUE", help="E.g. max_wallclock_seconds=3600.")
+@click.option("--submit/--wait", "submit_only", default=False, help="Return at once, or wait for the end (default).")
+@with_profile
+def run(
+    dataset: str,
+    names: tuple[str, ...],
+    codes: tuple[str, ...],
+    elements: str | None,
+    device: str,
+    batch_atoms: int | None,
+    job_options: tuple[str, ...],
+    submit_only: bool,
+) -> None:
+    """Evaluate potentials on a dataset: energies, surface energies and the error table.
+
+    Without a running daemon it runs in place; with one it is submitted and followed.
+    """
+    from ..data.structure_set import SurfaceSetData
+    from ..ingestion import load_labelled
+    from ..launch import build_benchmark
+    from . import engine
+
+    if submit_only:
+        engine.check_daemon()
+    structures = load_labelled(SurfaceSetData, dataset, "dataset")
+    potentials = [get_potential(name) for name in names]
+    builder = build_benchmark(
+        structures,
+        potentials,
+        _load_codes(codes),
+        selection=None if elements is None else select_elements(structures, elements),
+        execution={"device": device, "batch_atoms": batch_atoms},
+        job_options=parse_job_options(job_options),
+    )
+    if submit_only:
+        node = engine.submit(builder)
+        click.echo(f"Submitted {node.process_label} <{node.pk}> {node.uuid}")
+        click.echo(f"Follow it with: aiida-surfbench status {node.pk}")
+        return
+    report(engine.run(builder))
+
+
+def get_potential(name: str) -> PotentialData:
+    """Return the potential of a label, pk or uuid; a registry name not there yet is installed from its package."""
+    from ..data.potential import PotentialData
+    from ..ingestion import find_labelled, install_known_potential, load_labelled
+    from ..potentials.registry import known_names
+
+    if find_labelled(PotentialData, name) is None and name in known_names():
+        node = install_known_potential(name)
+        click.echo(f"Installed {name} <{node.pk}>.", err=True)
+        return node
+    return load_labelled(PotentialData, name, "potential")
+
+
+def select_elements(structures: SurfaceSetData, text: str) -> SinglefileData:
+    """Return the selection of slabs of the given elements, separated by commas."""
+    from aiida.orm import Dict
+    from aiida.plugins import CalculationFactory
+
+    from ..launch import use_local_runner
+
+    elements = sorted({part.strip() for part in text.split(",") if part.strip()})
+    known = {row["element"] for row in structures.rows() if row["role"] == "slab"}
+    absent = [element for element in elements if element not in known]
+    if absent or not elements:
+        raise click.BadParameter(
+            f"the dataset has no slab of {', '.join(absent) or 'nothing'}; it has {', '.join(sorted(known))}",
+            param_hint="--elements",
+        )
+    use_local_runner()
+    select = CalculationFactory("surfbench.select_structures")
+    selection: SinglefileData = select(structures, Dict({"elements": elements}), metadata={"disable_cache": True})
+    return selection
+
+
+def report(node: ProcessNode) -> None:
+    """Print what a finished benchmark found; exit with an error where it failed."""
+    from ..queries import metrics_records, results
+    from .table import print_metrics
+
+    found = results([node])
+    if found:
+        print_metrics(metrics_records([(result, result.metrics) for result in found], "overall"), "overall", "rich")
+    click.echo(f"{node.process_label} <{node.pk}> {node.uuid}")
+    if not node.is_finished_ok:
+        raise click.ClickException(f"{node.exit_message or 'The process ' + str(node.process_state.value)}")
+    click.echo(f"More: aiida-surfbench table {node.pk} --by element|miller|lattice|structure")
+
+
+def _load_codes(pairs: tuple[str, ...]) -> dict[str, AbstractCode]:
+    from aiida.orm import load_code
+
+    codes = {}
+    for pair in pairs:
+        family, separator, label = pair.partition("=")
+        if not separator or not family or not label:
+            raise click.BadParameter(f"{pair!r} is not FAMILY=CODE", param_hint="--code")
+        codes[family] = load_code(label)
+    return codes

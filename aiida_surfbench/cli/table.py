@@ -1,0 +1,180 @@
+"""``aiida-surfbench table``: the error tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .output import format_option, print_records
+from .root import cli, with_profile
+
+if TYPE_CHECKING:
+    from aiida.orm import Dict, ProcessNode, SinglefileData
+
+    from ..queries import Result
+
+ERRORS = {
+    "n_bulks": "bulks",
+    "n_slabs": "slabs",
+    "n_failed": "failed",
+    "bulk_energy_rmse_ev_per_atom": "bulk RMSE eV/atom",
+    "slab_energy_rmse_ev_per_atom": "slab RMSE eV/atom",
+    "surface_energy_rmse_j_m2": "γ RMSE J/m²",
+    "surface_energy_rmse_ci95_j_m2": "95 %",
+    "surface_energy_mae_j_m2": "γ MAE J/m²",
+    "surface_energy_bias_j_m2": "γ bias J/m²",
+    "surface_energy_r2": "γ R²",
+    "surface_energy_slope": "γ slope",
+}
+HEADERS = {
+    "overall": {"potential": "potential", "dataset": "dataset", **ERRORS},
+    "element": {"potential": "potential", "element": "element", **ERRORS},
+    "miller": {"potential": "potential", "miller_index": "hkl", **ERRORS},
+    "lattice": {"potential": "potential", "lattice": "lattice", **ERRORS},
+    "structure": {
+        "potential": "potential",
+        "structure_id": "structure",
+        "element": "element",
+        "miller_index": "hkl",
+        "n_atoms": "atoms",
+        "surface_energy_dft_j_m2": "γ DFT J/m²",
+        "surface_energy_ml_j_m2": "γ ML J/m²",
+        "error_j_m2": "error J/m²",
+        "status": "status",
+        "reason": "reason",
+    },
+}
+
+
+@cli.command("table")
+@click.argument("identifiers", nargs=-1, metavar="[PK]...")
+@click.option("--all", "all_", is_flag=True, help="All benchmarks of the profile.")
+@click.option("--by", type=click.Choice(list(HEADERS)), default="overall", show_default=True)
+@click.option("--common", is_flag=True, help="Only slabs for which every potential has a surface energy.")
+@format_option
+@with_profile
+def table(identifiers: tuple[str, ...], all_: bool, by: str, common: bool, output_format: str) -> None:
+    """Print errors against DFT of one or more benchmarks; without PK of the newest.
+
+    Errors are ML − DFT; intervals are 95 %, from resampling bulks with all their slabs. "derived" slab energies come
+    from the surface energy by Eq. 1, not from a calculation of their own.
+    """
+    from ..launch import use_local_runner
+    from ..queries import metrics_records, recent_processes, results, structure_records
+
+    if all_ and identifiers:
+        raise click.UsageError("Give PKs or --all, not both.")
+    if identifiers:
+        nodes = [load_process(identifier) for identifier in identifiers]
+    else:
+        nodes = recent_processes(None if all_ else 1)[::-1]
+    if not nodes:
+        raise click.ClickException("There is no benchmark in the profile yet; start one with `aiida-surfbench run`.")
+    _mention_failures(nodes)
+    found = results(nodes)
+    if not found:
+        raise click.ClickException("None of these has results yet; see `aiida-surfbench status`.")
+    if common:
+        use_local_runner()
+    selection = select_common(found) if common else None
+    if by == "structure":
+        ids = None if selection is None else set(_read_ids(selection))
+        print_records(structure_records(found, ids), output_format, HEADERS[by])
+        return
+    items = [(result, result.metrics if selection is None else restrict(result, selection)) for result in found]
+    print_metrics(metrics_records(items, by), by, output_format)
+
+
+def load_process(identifier: str) -> ProcessNode:
+    """Return the benchmark or evaluation a pk or uuid names."""
+    from aiida.orm import load_node
+
+    from ..ingestion import IngestionError
+    from ..queries import BENCHMARK_TYPE, SURFACE_ENERGY_TYPE
+
+    node = load_node(identifier)
+    if getattr(node, "process_type", None) not in (BENCHMARK_TYPE, SURFACE_ENERGY_TYPE):
+        raise IngestionError(f"Node {identifier} is no benchmark but a {getattr(node, 'process_label', None) or node.class_node_type}.")
+    return node
+
+
+def print_metrics(records: Sequence[dict[str, Any]], by: str, output_format: str) -> None:
+    """Print error records, with a mark where slab energies are derived."""
+    if output_format not in ("rich", "markdown"):
+        print_records(records, output_format)
+        return
+    shown = [dict(record) for record in records]
+    for record in shown:
+        value = record["slab_energy_rmse_ev_per_atom"]
+        if record["slab_energy_derived"] and value is not None:
+            record["slab_energy_rmse_ev_per_atom"] = f"{value:.3f} (derived)"
+    print_records(shown, output_format, HEADERS[by])
+
+
+def select_common(found: Sequence[Result]) -> SinglefileData:
+    """Return the selection of slabs every result has, as a node; an equal one is used again."""
+    from aiida.plugins import CalculationFactory
+
+    from ..ingestion import IngestionError
+
+    if len({result.structures.uuid for result in found}) > 1:
+        raise IngestionError("--common compares potentials on one dataset; these results are of several.")
+    inputs = {f"result_{number}": result.surface_energies for number, result in enumerate(found)}
+    known = _find_created("surfbench.select_common_structures", inputs)
+    if known is not None:
+        return known
+    select = CalculationFactory("surfbench.select_common_structures")
+    try:
+        return select(**inputs, metadata={"disable_cache": True})
+    except ValueError as exception:
+        raise IngestionError(f"--common: {exception}.") from exception
+
+
+def restrict(result: Result, selection: SinglefileData) -> Dict:
+    """Return the metrics of a result on a selection, as a node; an equal one is used again."""
+    from aiida.plugins import CalculationFactory
+
+    settings = result.workchain.inputs.metrics_settings
+    inputs = {"surface_energies": result.surface_energies, "settings": settings, "selection": selection}
+    known = _find_created("surfbench.compute_metrics", inputs)
+    if known is not None:
+        return known
+    compute = CalculationFactory("surfbench.compute_metrics")
+    return compute(**inputs, metadata={"disable_cache": True})
+
+
+def _find_created(entry_point: str, inputs: dict[str, Any]) -> Any:
+    """Return the result of an earlier call of a calcfunction with just these input nodes, or ``None``."""
+    from aiida.orm import CalcFunctionNode, Node, QueryBuilder
+
+    query = QueryBuilder()
+    query.append(
+        CalcFunctionNode,
+        filters={"process_type": f"aiida.calculations:{entry_point}", "attributes.exit_status": 0},
+        tag="call",
+        project="*",
+    )
+    for label, node in inputs.items():
+        query.append(Node, filters={"uuid": node.uuid}, with_outgoing="call", edge_filters={"label": label})
+    for (call,) in query.iterall():
+        if len(call.base.links.get_incoming().all_nodes()) == len(inputs):
+            return call.outputs.result
+    return None
+
+
+def _read_ids(selection: SinglefileData) -> list[str]:
+    from ..data.selection import read_selection
+
+    return read_selection(selection)
+
+
+def _mention_failures(nodes: Sequence[ProcessNode]) -> None:
+    from ..queries import evaluations
+
+    for node in nodes:
+        for chain in evaluations(node):
+            if chain.is_terminated and not chain.is_finished_ok:
+                reason = chain.exit_message or chain.process_state.value
+                click.echo(f"No row for {chain.inputs.potential.name} <{chain.pk}>: {reason}", err=True)

@@ -1,0 +1,1 @@
+"""AiiDA data nodes of the benchmark."""

@@ -1,0 +1,101 @@
+"""Building a benchmark and running it in this program, where no daemon runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from aiida.common.exceptions import ConfigurationError
+from aiida.engine.daemon.client import get_daemon_client
+from aiida.engine.utils import loop_scope
+from aiida.manage import get_manager
+from aiida.orm import AbstractCode, Dict, ProcessNode, SinglefileData
+from aiida.plugins import WorkflowFactory
+
+from .data.potential import PotentialData
+from .data.structure_set import SurfaceSetData
+from .ingestion import get_code
+
+SECONDS_BETWEEN_LOOKS = 1.0
+
+
+def build_benchmark(
+    structures: SurfaceSetData,
+    potentials: Iterable[PotentialData],
+    codes: Mapping[str, AbstractCode] | None = None,
+    selection: SinglefileData | None = None,
+    execution: Mapping[str, Any] | None = None,
+    job_options: Mapping[str, Any] | None = None,
+) -> Any:
+    """Return the builder of a BenchmarkWorkChain.
+
+    :param codes: by family; families without one use the Python that runs this, on localhost.
+    :param selection: the structures meant; without it all.
+    :param execution: device, batch_atoms: see :data:`aiida_surfbench.runner.contract.DEFAULT_EXECUTION`.
+    :param job_options: ``metadata.options`` of the jobs.
+    """
+    codes = codes or {}
+    builder = WorkflowFactory("surfbench.benchmark").get_builder()
+    builder.structures = structures
+    builder.potentials = {row_key(potential.name): potential for potential in potentials}
+    families = {potential.family for potential in builder.potentials.values()}
+    builder.codes = {family: codes.get(family) or get_code() for family in families}
+    if selection is not None:
+        builder.selection = selection
+    if execution:
+        builder.execution = Dict(dict(execution))
+    if job_options:
+        builder.job_options = dict(job_options)
+    return builder
+
+
+def row_key(name: str) -> str:
+    """Return a potential's name as a key AiiDA allows: letters, digits and single underscores."""
+    text = "".join(character if character.isalnum() and character.isascii() else "_" for character in name)
+    return "p_" + "_".join(part for part in text.split("_") if part)
+
+
+def daemon_is_running() -> bool:
+    """Return whether a daemon works for the loaded profile."""
+    try:
+        return bool(get_daemon_client().is_daemon_running)
+    except ConfigurationError:  # a profile without broker has no daemon
+        return False
+
+
+def use_local_runner() -> None:
+    """Let processes run in this program without a broker, if no daemon runs.
+
+    The built-in broker lives with the daemon; without it AiiDA's own runner waits for it in vain.
+    """
+    if not daemon_is_running():
+        manager = get_manager()
+        manager.set_runner(manager.create_runner(communicator=None, poll_interval=SECONDS_BETWEEN_LOOKS))
+
+
+def run_in_place(builder: Any, look: Callable[[ProcessNode], None] | None = None) -> ProcessNode:
+    """Run a process in this program to its end and return its node.
+
+    :param look: called with the node about once a second while it runs.
+    """
+    use_local_runner()
+    runner = get_manager().get_runner()
+    process = runner.instantiate_process(builder)
+
+    async def watch() -> None:
+        while look is not None and not process.has_terminated():
+            look(process.node)
+            await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+
+    with loop_scope(runner.loop):
+        watching = runner.loop.create_task(watch())
+        try:
+            process.execute()
+        except KeyboardInterrupt:
+            process.kill("stopped by the user")
+            raise
+        finally:
+            watching.cancel()
+    node: ProcessNode = process.node
+    return node

@@ -1,0 +1,1 @@
+"""Parsers, one per CalcJob. They read what was retrieved, never the remote folder."""

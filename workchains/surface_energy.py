@@ -1,0 +1,170 @@
+"""One potential on one surface set: predictions, surface energies, metrics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiida.engine import ExitCode, ProcessSpec, ToContext, WorkChain, if_, while_
+from aiida.orm import Dict, Int
+from aiida.plugins import CalculationFactory, DataFactory
+
+from .environments import find_environment
+
+DescribeCalculation = CalculationFactory("surfbench.describe")
+PredictCalculation = CalculationFactory("surfbench.predict")
+compute_surface_energies = CalculationFactory("surfbench.compute_surface_energies")
+compute_metrics = CalculationFactory("surfbench.compute_metrics")
+SurfaceSetData = DataFactory("surfbench.surface_set")
+SurfaceEnergiesData = DataFactory("surfbench.surface_energies")
+
+DEFAULT_METRICS = {"n_resamples": 1000, "seed": 0, "algorithm_version": 1}
+SURFACE_ENERGY_VERSION = 1
+
+
+def validate_metrics(value: Dict | None, _: Any) -> str | None:
+    """Return what is wrong with the input ``metrics_settings``, or ``None``."""
+    if value is None:
+        return None
+    settings = value.get_dict()
+    unknown = sorted(set(settings) - set(DEFAULT_METRICS))
+    if unknown:
+        return f"metrics_settings has unknown keys {', '.join(unknown)}; known are {', '.join(DEFAULT_METRICS)}."
+    for key, given in settings.items():
+        if isinstance(given, bool) or not isinstance(given, int) or given < 0:
+            return f"metrics_settings.{key} must be a whole number of at least 0; got {given!r}."
+    return None
+
+
+class SurfaceEnergyWorkChain(WorkChain):
+    """Evaluate one potential on a surface set.
+
+    Describes the Code's environment where that was not done before, predicts all structures in one job, computes
+    surface energies (Eq. 1 of Focassio, Freitas, Schleder 2024) and the error table.
+    """
+
+    @classmethod
+    def define(cls, spec: ProcessSpec) -> None:
+        """Define ports, outline and exit codes."""
+        super().define(spec)
+        spec.expose_inputs(PredictCalculation, exclude=("metadata", "monitors", "structures"))
+        spec.input("structures", valid_type=SurfaceSetData, help="The slabs with their bulks.")
+        spec.input(
+            "metrics_settings",
+            valid_type=Dict,
+            default=lambda: Dict(DEFAULT_METRICS),
+            validator=validate_metrics,
+            help="Of the bootstrap: n_resamples and seed.",
+        )
+        spec.input(
+            "job_options",
+            valid_type=dict,
+            non_db=True,
+            default=dict,
+            help="metadata.options of the jobs: resources, account, queue_name, max_wallclock_seconds, …",
+        )
+        spec.outline(
+            cls.setup,
+            while_(cls.should_predict)(
+                if_(cls.should_describe)(cls.describe, cls.inspect_describe),
+                cls.predict,
+                cls.inspect_predict,
+            ),
+            cls.compute,
+        )
+        spec.expose_outputs(PredictCalculation, include=("predictions",))
+        spec.output("surface_energies", valid_type=SurfaceEnergiesData, help="One row per structure.")
+        spec.output("metrics", valid_type=Dict, help="The error table.")
+        spec.exit_code(401, "ERROR_DESCRIBE_FAILED", message="The Code's environment could not be described: {reason}")
+        spec.exit_code(402, "ERROR_PREDICT_FAILED", message="{reason}")
+        spec.exit_code(403, "ERROR_FAMILY_NOT_INSTALLED", message="{reason}")
+
+    def setup(self) -> None:
+        """Find out what is known of the environment."""
+        execution = self.inputs.execution.get_dict()
+        self.ctx.device = execution.get("device", "cpu")
+        self.ctx.environment = self.inputs.get("environment") or find_environment(self.inputs.code, self.ctx.device)
+        self.ctx.described = False
+        self.ctx.finished = False
+
+    def should_predict(self) -> bool:
+        """Return whether predictions are still missing."""
+        return not self.ctx.finished
+
+    def should_describe(self) -> bool:
+        """Return whether nothing is known of the environment."""
+        return self.ctx.environment is None
+
+    def describe(self) -> ToContext:
+        """Describe the environment on the scheduler the job will use."""
+        # A builder, not keywords: an input called `runner` cannot be a keyword of submit
+        builder = DescribeCalculation.get_builder()
+        builder.code = self.inputs.code
+        builder.runner = self.inputs.runner
+        builder.execution = self.inputs.execution
+        builder.metadata = {"options": dict(self.inputs.job_options), "call_link_label": "describe"}
+        return ToContext(describe=self.submit(builder))
+
+    def inspect_describe(self) -> ExitCode | None:
+        """Take the description."""
+        node = self.ctx.describe
+        if not node.is_finished_ok:
+            return self.exit_codes.ERROR_DESCRIBE_FAILED.format(reason=_reason(node))
+        self.ctx.environment = node.outputs.environment
+        self.ctx.described = True
+        return None
+
+    def predict(self) -> ToContext | ExitCode:
+        """Predict all structures, unless the environment lacks the family."""
+        family = self.inputs.potential.family
+        known = self.ctx.environment.get_dict()["families"].get(family)
+        if known is not None and not known["importable"] and self.ctx.described:
+            code = self.inputs.code.full_label
+            return self.exit_codes.ERROR_FAMILY_NOT_INSTALLED.format(
+                reason=f"The Code {code} cannot run the family {family}: {known['reason']}. Install it in that "
+                "environment, or set up a Code of another with `aiida-surfbench code setup`."
+            )
+        builder = PredictCalculation.get_builder()
+        for name, value in self.exposed_inputs(PredictCalculation).items():
+            builder[name] = value
+        builder.structures = self.inputs.structures
+        builder.environment = self.ctx.environment
+        builder.metadata = {"options": dict(self.inputs.job_options), "call_link_label": "predict"}
+        return ToContext(predict=self.submit(builder))
+
+    def inspect_predict(self) -> ExitCode | None:
+        """Go on with the predictions; describe again where the environment is no longer what it was."""
+        node = self.ctx.predict
+        if node.is_finished_ok:
+            self.ctx.finished = True
+            return None
+        changed = node.exit_status == PredictCalculation.exit_codes.ERROR_ENVIRONMENT_CHANGED.status
+        if changed and "environment" not in self.inputs and not self.ctx.described:
+            self.report(f"{node.exit_message} Describing the Code again.")
+            self.ctx.environment = None
+            return None
+        self.out_many(self.exposed_outputs(node, PredictCalculation))
+        return self.exit_codes.ERROR_PREDICT_FAILED.format(reason=_reason(node))
+
+    def compute(self) -> None:
+        """Compute surface energies and metrics."""
+        self.out_many(self.exposed_outputs(self.ctx.predict, PredictCalculation))
+        inputs: dict[str, Any] = {
+            "structures": self.inputs.structures,
+            "predictions": self.ctx.predict.outputs.predictions,
+            "potential": self.inputs.potential,
+            "algorithm_version": Int(SURFACE_ENERGY_VERSION),
+        }
+        if "selection" in self.inputs:
+            inputs["selection"] = self.inputs.selection
+        surface_energies = compute_surface_energies(**inputs, metadata={"disable_cache": True})
+        self.out("surface_energies", surface_energies)
+        metrics = compute_metrics(
+            surface_energies=surface_energies,
+            settings=self.inputs.metrics_settings,
+            metadata={"disable_cache": True},
+        )
+        self.out("metrics", metrics)
+
+
+def _reason(node: Any) -> str:
+    return f"{node.process_label} <{node.pk}> ended with {node.exit_status}: {node.exit_message}"
