@@ -5,12 +5,11 @@ Errors of the user are :class:`IngestionError` or those of the formats and the r
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from aiida.common.exceptions import NotExistent
 from aiida.manage import get_manager
@@ -109,7 +108,7 @@ def install_known_potential(
     registry.check_available(known.family)
     label = label or known.name
     _check_free(PotentialData, label, "potential")
-    facts = dataclasses.asdict(known)
+    facts = known.facts()
     if reference:
         references = _package_references(known, given=bool(paths))
         return _store(PotentialData(known.family, label, references=references, elements=known.elements, facts=facts))
@@ -125,7 +124,8 @@ def install_known_potential(
 def _package_references(known: registry.KnownPotential, given: bool) -> dict[str, dict[str, Any]]:
     if known.weights.package is None or given:
         raise IngestionError(
-            f"{known.name}: --reference is for weights that ship in a package, without --file; give files to embed them."
+            f"{known.name}: --reference is for weights that ship in a package, without --file; "
+            "give files to embed them."
         )
     return {
         logical: {
@@ -184,8 +184,8 @@ def get_localhost() -> Computer:
     except NotExistent:
         pass
     profile = get_manager().get_profile()
-    assert profile is not None
-    work = Path(get_manager().get_config().dirpath) / "scratch" / profile.name
+    name = profile.name if profile else "surfbench"
+    work = Path(get_manager().get_config().dirpath) / "scratch" / name
     computer = Computer(
         label="localhost",
         hostname="localhost",
@@ -216,7 +216,7 @@ def get_code(
     if "@" in label or not label.strip():
         raise IngestionError(f"{label!r} is no Code label: no '@', not empty; the computer is given by --computer.")
     try:
-        code = load_code(f"{label}@{computer.label}")
+        code = cast(InstalledCode, load_code(f"{label}@{computer.label}"))
     except NotExistent:
         if not python.startswith("/"):
             raise IngestionError(f"--python must be an absolute path on {computer.label}; got {python!r}.") from None
@@ -238,10 +238,10 @@ def get_code(
     return code
 
 
-def _store(node: NodeT) -> NodeT:
-    if isinstance(node, PotentialData):
-        node.label = node.name
-    return node.store()  # type: ignore[no-any-return,return-value]
+def _store(node: PotentialData) -> PotentialData:
+    node.label = node.name
+    node.store()
+    return node
 
 
 def _check_free(cls: type[Data], label: str, what: str) -> None:
@@ -261,8 +261,8 @@ def _trusted(files: Mapping[str, Path], trust: Sequence[str]) -> list[str]:
             continue
         if scan.sha256 not in trust:
             raise IngestionError(
-                f"{path} can run code when it is loaded ({scan.reasons}). If you trust where it came from, repeat with "
-                f"--trust {scan.sha256}"
+                f"{path} can run code when it is loaded: {scan.reasons()}. "
+                f"If you trust where it came from, repeat with --trust {scan.sha256}"
             )
         trusted.append(scan.sha256)
     return trusted

@@ -36,7 +36,8 @@ def build_benchmark(
     :param job_options: ``metadata.options`` of the jobs.
     """
     codes = codes or {}
-    builder = WorkflowFactory("surfbench.benchmark").get_builder()
+    benchmark: Any = WorkflowFactory("surfbench.benchmark")
+    builder = benchmark.get_builder()
     builder.structures = structures
     builder.potentials = {row_key(potential.name): potential for potential in potentials}
     families = {potential.family for potential in builder.potentials.values()}

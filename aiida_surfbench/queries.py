@@ -28,7 +28,7 @@ TABLES = {"overall": "overall", "element": "by_element", "miller": "by_miller", 
 class Result:
     """What one SurfaceEnergyWorkChain gave."""
 
-    workchain: WorkChainNode
+    workchain: ProcessNode
     structures: SurfaceSetData
     surface_energies: SurfaceEnergiesData
     metrics: Dict
@@ -63,7 +63,7 @@ def potentials() -> list[dict[str, Any]]:
     return [_record(("label", "pk", "uuid", "ctime", *names), row) for row in query.iterall()]
 
 
-def evaluations(node: ProcessNode) -> list[WorkChainNode]:
+def evaluations(node: ProcessNode) -> list[ProcessNode]:
     """Return the SurfaceEnergyWorkChains of a benchmark, in the order they started; of such a chain itself."""
     if node.process_type == SURFACE_ENERGY_TYPE:
         return [node]
@@ -76,7 +76,7 @@ def evaluations(node: ProcessNode) -> list[WorkChainNode]:
     return list(query.all(flat=True))
 
 
-def recent_processes(limit: int | None = None) -> list[WorkChainNode]:
+def recent_processes(limit: int | None = None) -> list[ProcessNode]:
     """Return the benchmarks, and the single evaluations no benchmark called, newest first."""
     query = QueryBuilder()
     query.append(
@@ -86,7 +86,7 @@ def recent_processes(limit: int | None = None) -> list[WorkChainNode]:
         project="*",
     )
     query.order_by({"chain": {"id": "desc"}})
-    found = []
+    found: list[ProcessNode] = []
     for (node,) in query.iterall():
         if node.process_type == BENCHMARK_TYPE or node.caller is None:
             found.append(node)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from aiida.engine import ExitCode, ProcessSpec, WorkChain
+from aiida.engine import ExitCode, WorkChain
 from aiida.orm import AbstractCode
 from aiida.plugins import DataFactory, WorkflowFactory
 
-SurfaceEnergyWorkChain = WorkflowFactory("surfbench.surface_energy")
-PotentialData = DataFactory("surfbench.potential")
+SurfaceEnergyWorkChain: Any = WorkflowFactory("surfbench.surface_energy")
+PotentialData: Any = DataFactory("surfbench.potential")
 
 
 def validate_inputs(inputs: dict[str, Any], _: Any) -> str | None:
@@ -35,7 +35,7 @@ class BenchmarkWorkChain(WorkChain):
     """Evaluate many potentials on one surface set; one that fails does not take the others down."""
 
     @classmethod
-    def define(cls, spec: ProcessSpec) -> None:
+    def define(cls, spec: Any) -> None:
         """Define ports, outline and exit codes."""
         super().define(spec)
         spec.expose_inputs(SurfaceEnergyWorkChain, exclude=("metadata", "code", "potential", "environment"))
@@ -50,9 +50,7 @@ class BenchmarkWorkChain(WorkChain):
         )
         spec.inputs.validator = validate_inputs
         spec.outline(cls.run_potentials, cls.collect)
-        spec.output_namespace(
-            "results", dynamic=True, help="Per potential: predictions, surface_energies and metrics."
-        )
+        spec.output_namespace("results", dynamic=True, help="Per potential: predictions, surface_energies and metrics.")
         spec.exit_code(
             404, "ERROR_SOME_FAILED", message="{n_failed} of {n} potentials failed, the others have results: {reason}"
         )

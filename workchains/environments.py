@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from aiida.orm import AbstractCode, Dict, QueryBuilder
 from aiida.plugins import CalculationFactory
 
-DescribeCalculation = CalculationFactory("surfbench.describe")
+DescribeCalculation: Any = CalculationFactory("surfbench.describe")
 
 
 def find_environment(code: AbstractCode, device: str) -> Dict | None:
@@ -19,9 +21,7 @@ def find_environment(code: AbstractCode, device: str) -> Dict | None:
     query.append(
         Dict, filters={"attributes.device": device}, with_outgoing="describe", edge_filters={"label": "execution"}
     )
-    query.append(
-        Dict, with_incoming="describe", edge_filters={"label": "environment"}, tag="environment", project="*"
-    )
+    query.append(Dict, with_incoming="describe", edge_filters={"label": "environment"}, tag="environment", project="*")
     query.order_by({"environment": {"id": "desc"}})
     environment: Dict | None = query.first(flat=True)
     return environment

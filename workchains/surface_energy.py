@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from aiida.engine import ExitCode, ProcessSpec, ToContext, WorkChain, if_, while_
+from aiida.engine import ToContext, WorkChain, if_, while_
 from aiida.orm import Dict, Int
 from aiida.plugins import CalculationFactory, DataFactory
 
 from .environments import find_environment
 
-DescribeCalculation = CalculationFactory("surfbench.describe")
-PredictCalculation = CalculationFactory("surfbench.predict")
-compute_surface_energies = CalculationFactory("surfbench.compute_surface_energies")
-compute_metrics = CalculationFactory("surfbench.compute_metrics")
-SurfaceSetData = DataFactory("surfbench.surface_set")
-SurfaceEnergiesData = DataFactory("surfbench.surface_energies")
+DescribeCalculation: Any = CalculationFactory("surfbench.describe")
+PredictCalculation: Any = CalculationFactory("surfbench.predict")
+compute_surface_energies: Any = CalculationFactory("surfbench.compute_surface_energies")
+compute_metrics: Any = CalculationFactory("surfbench.compute_metrics")
+SurfaceSetData: Any = DataFactory("surfbench.surface_set")
+SurfaceEnergiesData: Any = DataFactory("surfbench.surface_energies")
 
 DEFAULT_METRICS = {"n_resamples": 1000, "seed": 0, "algorithm_version": 1}
 SURFACE_ENERGY_VERSION = 1
@@ -43,7 +43,7 @@ class SurfaceEnergyWorkChain(WorkChain):
     """
 
     @classmethod
-    def define(cls, spec: ProcessSpec) -> None:
+    def define(cls, spec: Any) -> None:
         """Define ports, outline and exit codes."""
         super().define(spec)
         spec.expose_inputs(PredictCalculation, exclude=("metadata", "monitors", "structures"))
@@ -62,14 +62,15 @@ class SurfaceEnergyWorkChain(WorkChain):
             default=dict,
             help="metadata.options of the jobs: resources, account, queue_name, max_wallclock_seconds, …",
         )
+        step: Any = cls  # AiiDA's types want methods of WorkChain itself
         spec.outline(
-            cls.setup,
-            while_(cls.should_predict)(
-                if_(cls.should_describe)(cls.describe, cls.inspect_describe),
-                cls.predict,
-                cls.inspect_predict,
+            step.setup,
+            while_(step.should_predict)(
+                if_(step.should_describe)(step.describe, step.inspect_describe),
+                step.predict,
+                step.inspect_predict,
             ),
-            cls.compute,
+            step.compute,
         )
         spec.expose_outputs(PredictCalculation, include=("predictions",))
         spec.output("surface_energies", valid_type=SurfaceEnergiesData, help="One row per structure.")
@@ -94,7 +95,7 @@ class SurfaceEnergyWorkChain(WorkChain):
         """Return whether nothing is known of the environment."""
         return self.ctx.environment is None
 
-    def describe(self) -> ToContext:
+    def describe(self) -> Any:
         """Describe the environment on the scheduler the job will use."""
         # A builder, not keywords: an input called `runner` cannot be a keyword of submit
         builder = DescribeCalculation.get_builder()
@@ -104,7 +105,7 @@ class SurfaceEnergyWorkChain(WorkChain):
         builder.metadata = {"options": dict(self.inputs.job_options), "call_link_label": "describe"}
         return ToContext(describe=self.submit(builder))
 
-    def inspect_describe(self) -> ExitCode | None:
+    def inspect_describe(self) -> Any:
         """Take the description."""
         node = self.ctx.describe
         if not node.is_finished_ok:
@@ -113,7 +114,7 @@ class SurfaceEnergyWorkChain(WorkChain):
         self.ctx.described = True
         return None
 
-    def predict(self) -> ToContext | ExitCode:
+    def predict(self) -> Any:
         """Predict all structures, unless the environment lacks the family."""
         family = self.inputs.potential.family
         known = self.ctx.environment.get_dict()["families"].get(family)
@@ -131,7 +132,7 @@ class SurfaceEnergyWorkChain(WorkChain):
         builder.metadata = {"options": dict(self.inputs.job_options), "call_link_label": "predict"}
         return ToContext(predict=self.submit(builder))
 
-    def inspect_predict(self) -> ExitCode | None:
+    def inspect_predict(self) -> Any:
         """Go on with the predictions; describe again where the environment is no longer what it was."""
         node = self.ctx.predict
         if node.is_finished_ok:

@@ -8,7 +8,7 @@ from aiida.engine import CalcJobProcessSpec
 from aiida.orm import Dict
 
 from ..runner import contract
-from .runner_job import RunnerCalculation
+from .runner_job import RunnerCalculation, set_default
 
 
 class DescribeCalculation(RunnerCalculation):
@@ -18,7 +18,7 @@ class DescribeCalculation(RunnerCalculation):
     def define(cls, spec: CalcJobProcessSpec) -> None:  # type: ignore[override]
         """Define the ports."""
         super().define(spec)
-        spec.inputs["metadata"]["options"]["parser_name"].default = "surfbench.describe"
+        set_default(spec, "parser_name", "surfbench.describe")
         spec.output(
             "environment",
             valid_type=Dict,
@@ -29,4 +29,4 @@ class DescribeCalculation(RunnerCalculation):
     def prepare_for_submission(self, folder: Folder) -> CalcInfo:
         """Write the job."""
         job = {"command": contract.DESCRIBE, "families": None, "execution": self.execution()}
-        return self.runner_calcinfo(folder, job, [])
+        return self.runner_calcinfo(folder, job)

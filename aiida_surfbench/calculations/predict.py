@@ -12,10 +12,10 @@ from aiida.orm import Dict, SinglefileData
 
 from ..data.potential import PotentialData
 from ..data.predictions import PredictionsData
+from ..data.selection import read_selection
 from ..data.structure_set import StructureSetData
 from ..runner import contract
-from .runner_job import RunnerCalculation
-from ..data.selection import read_selection
+from .runner_job import RunnerCalculation, set_default
 
 
 def validate_options(value: Dict | None, _: Any) -> str | None:
@@ -41,7 +41,7 @@ class PredictCalculation(RunnerCalculation):
     def define(cls, spec: CalcJobProcessSpec) -> None:  # type: ignore[override]
         """Define the ports."""
         super().define(spec)
-        spec.inputs["metadata"]["options"]["parser_name"].default = "surfbench.predict"
+        set_default(spec, "parser_name", "surfbench.predict")
         spec.input("potential", valid_type=PotentialData, help="The potential.")
         spec.input("structures", valid_type=StructureSetData, help="The structures.")
         spec.input(
@@ -101,9 +101,11 @@ class PredictCalculation(RunnerCalculation):
             "environment": self.inputs.environment.get_dict() if "environment" in self.inputs else None,
         }
         retrieve = [contract.HEARTBEAT_FILE, (f"{contract.PARTS_FOLDER}/*", ".", 2)]
-        calcinfo = self.runner_calcinfo(folder, job, retrieve)
-        for logical, path in potential.embedded_files().items():
-            calcinfo.local_copy_list.append((potential.uuid, path, f"{contract.POTENTIAL_FOLDER}/{logical}"))
+        copies = [
+            (potential.uuid, path, f"{contract.POTENTIAL_FOLDER}/{logical}")
+            for logical, path in potential.embedded_files().items()
+        ]
+        calcinfo = self.runner_calcinfo(folder, job, copies, retrieve)
         # Known from the inputs, so not stored a second time
         calcinfo.provenance_exclude_list = [contract.STRUCTURES_FILE]
         return calcinfo

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from aiida.common.datastructures import CalcInfo, CodeInfo
@@ -23,7 +24,7 @@ def get_runner() -> SinglefileData:
     query = QueryBuilder().append(
         SinglefileData, filters={"attributes.sha256": digest, "attributes.filename": contract.RUNNER_FILE}
     )
-    stored = query.first(flat=True)
+    stored: SinglefileData | None = query.first(flat=True)
     if stored is not None:
         return stored
     node = SinglefileData(io.BytesIO(content), filename=contract.RUNNER_FILE)
@@ -37,6 +38,12 @@ def validate_execution(value: Dict | None, _: Any) -> str | None:
     return contract.check_execution(value.get_dict()) if value is not None else None
 
 
+def set_default(spec: CalcJobProcessSpec, option: str, value: Any) -> None:
+    """Set the default of one of ``metadata.options``."""
+    options: Any = spec.inputs["metadata"]
+    options["options"][option].default = value
+
+
 class RunnerCalculation(CalcJob):
     """A CalcJob that starts the runner: the Code is the Python of a potential's environment."""
 
@@ -44,8 +51,8 @@ class RunnerCalculation(CalcJob):
     def define(cls, spec: CalcJobProcessSpec) -> None:  # type: ignore[override]
         """Define what every runner job has."""
         super().define(spec)
-        spec.inputs["metadata"]["options"]["resources"].default = {"num_machines": 1, "num_mpiprocs_per_machine": 1}
-        spec.inputs["metadata"]["options"]["withmpi"].default = False
+        set_default(spec, "resources", {"num_machines": 1, "num_mpiprocs_per_machine": 1})
+        set_default(spec, "withmpi", False)
         spec.input(
             "runner",
             valid_type=SinglefileData,
@@ -76,10 +83,17 @@ class RunnerCalculation(CalcJob):
         spec.exit_code(412, "ERROR_DEVICE_UNAVAILABLE", message="{reason}", invalidates_cache=True)
         spec.exit_code(490, "ERROR_UNEXPECTED", message="The runner failed: {reason}", invalidates_cache=True)
 
-    def runner_calcinfo(self, folder: Folder, job: dict[str, Any], retrieve: list[Any]) -> CalcInfo:
+    def runner_calcinfo(
+        self,
+        folder: Folder,
+        job: dict[str, Any],
+        copies: Sequence[tuple[str, str, str]] = (),
+        retrieve: Sequence[Any] = (),
+    ) -> CalcInfo:
         """Write ``job.json`` and return the CalcInfo of a runner job.
 
         :param job: the job without schema version.
+        :param copies: further entries of the local copy list: (node uuid, path in the node, path in the job's folder).
         :param retrieve: further entries of the retrieve list.
         """
         document = {"schema_version": contract.SCHEMA_VERSION, **job}
@@ -93,7 +107,7 @@ class RunnerCalculation(CalcJob):
         calcinfo = CalcInfo()
         calcinfo.codes_info = [codeinfo]
         runner = self.inputs.runner
-        calcinfo.local_copy_list = [(runner.uuid, runner.filename, contract.RUNNER_FILE)]
+        calcinfo.local_copy_list = [(runner.uuid, runner.filename, contract.RUNNER_FILE), *copies]
         calcinfo.retrieve_list = [contract.RESULTS_FILE, contract.STDOUT_FILE, contract.STDERR_FILE, *retrieve]
         return calcinfo
 

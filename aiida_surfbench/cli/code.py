@@ -36,7 +36,8 @@ def setup(
     from .engine import run
 
     node = get_code(name, python, load_computer(computer) if computer else None, prepend_text)
-    builder = CalculationFactory("surfbench.describe").get_builder()
+    describe: Any = CalculationFactory("surfbench.describe")
+    builder = describe.get_builder()
     builder.code = node
     builder.execution = Dict({"device": device})
     builder.metadata.options = parse_job_options(job_options)

@@ -22,7 +22,9 @@ DATASET = "demo"
 
 
 @cli.command("demo")
-@click.option("--output", type=click.Path(path_type=Path, file_okay=False), default=Path("surfbench-demo"), show_default=True)
+@click.option(
+    "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("surfbench-demo"), show_default=True
+)
 @click.option("--potential", "name", default="chgnet-0.3.0", show_default=True, help="A registry name.")
 @command_errors
 def demo(output: Path, name: str) -> None:
@@ -108,7 +110,9 @@ def write_figures(found: Sequence[Result], output: Path) -> list[Path]:
         parity = plot_parity(to_frame(structure_records(found)))
         elements = plot_by_element(to_frame(metrics_records([(each, each.metrics) for each in found], "element")))
     except ModuleNotFoundError as exception:
-        click.echo(f"No figures: {exception.name} is missing; pip install 'aiida-surfbench[plots]' brings it.", err=True)
+        click.echo(
+            f"No figures: {exception.name} is missing; pip install 'aiida-surfbench[plots]' brings it.", err=True
+        )
         return []
     return [save(parity, output / "parity.png"), save(elements, output / "by_element.png")]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ def known(output_format: str) -> None:
     from ..potentials import registry
 
     known_potentials = [registry.load_known(name) for name in registry.known_names()]
-    records = [{**dataclasses.asdict(each), "available": each.available} for each in known_potentials]
+    records = [{**each.facts(), "available": each.available} for each in known_potentials]
     headers = {
         "name": "name",
         "family": "family",
@@ -99,7 +98,9 @@ def list_(output_format: str) -> None:
         click.echo("No potential yet. Install one with: aiida-surfbench potential install chgnet-0.3.0")
         return
     print_records(
-        records, output_format, {"label": "label", "pk": "pk", "family": "family", "storage": "weights", "ctime": "stored"}
+        records,
+        output_format,
+        {"label": "label", "pk": "pk", "family": "family", "storage": "weights", "ctime": "stored"},
     )
 
 
@@ -113,9 +114,10 @@ def show(label: str) -> None:
 
     node = load_labelled(PotentialData, label, "potential")
     click.echo(f"{node.label} <{node.pk}> {node.uuid}")
-    for key, value in node.base.attributes.all.items():
-        if key == "elements":
-            value = "not known" if value is None else f"{len(value)}: {' '.join(value)}"
+    attributes = node.base.attributes.all
+    elements = attributes["elements"]
+    attributes["elements"] = "not known" if elements is None else f"{len(elements)}: {' '.join(elements)}"
+    for key, value in attributes.items():
         click.echo(f"{key}: {value if isinstance(value, str) else json.dumps(value)}")
 
 
@@ -127,7 +129,7 @@ def _json_object(text: str | None) -> dict[str, Any]:
     except ValueError as exception:
         raise click.BadParameter(f"no JSON: {exception}", param_hint="--kwargs") from None
     if not isinstance(value, dict):
-        raise click.BadParameter("give a JSON object, for example '{\"device\": \"cpu\"}'", param_hint="--kwargs")
+        raise click.BadParameter('give a JSON object, for example \'{"device": "cpu"}\'', param_hint="--kwargs")
     return value
 
 

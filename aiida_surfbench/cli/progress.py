@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,21 +15,20 @@ from ..runner.contract import HEARTBEAT_FILE
 from .root import interactive
 
 if TYPE_CHECKING:
-    from aiida.orm import CalcJobNode, ProcessNode
-    from rich.progress import Progress, TaskID
+    from aiida.orm import ProcessNode
 
 PREDICT_TYPE = "aiida.calculations:surfbench.predict"
 SECONDS_BETWEEN_LINES = 10.0
 
 
-def predict_jobs(node: ProcessNode) -> list[CalcJobNode]:
-    """Return the predict jobs a process started, oldest first."""
+def predict_jobs(node: ProcessNode) -> list[Any]:
+    """Return the predict jobs (CalcJobNodes) a process started, oldest first."""
     jobs = [child for child in node.called_descendants if child.process_type == PREDICT_TYPE]
-    return sorted(jobs, key=lambda job: job.pk)
+    return sorted(jobs, key=lambda job: job.pk or 0)
 
 
-def structures_done(job: CalcJobNode) -> tuple[int, int]:
-    """Return how many structures a job has done, of how many.
+def structures_done(job: Any) -> tuple[int, int]:
+    """Return how many structures a job (a CalcJobNode) has done, of how many.
 
     Running jobs on this machine are asked for their heartbeat; of others only the end is known.
     """
@@ -46,63 +45,95 @@ def structures_done(job: CalcJobNode) -> tuple[int, int]:
     return int(beat["done"]), total
 
 
-def _n_structures(job: CalcJobNode) -> int:
+def _n_structures(job: Any) -> int:
     if "selection" in job.inputs:
         return int(job.inputs.selection.base.attributes.get("n_structures"))
     return int(job.inputs.structures.n_structures)
 
 
-class Display:
-    """Shows the progress of a process on standard error: bars for people, a line now and then for logs."""
+class Lines:
+    """Progress as a line now and then, for logs."""
 
-    def __init__(self, bars: Progress | None) -> None:
-        self._bars = bars
-        self._tasks: dict[int, TaskID] = {}
-        self._last = 0.0
-        self._announced = False
+    def __init__(self) -> None:
         self._started = time.monotonic()
+        self._last = 0.0
+        self._first: tuple[float, int] | None = None
+
+    def show(self, jobs: list[Any]) -> None:
+        """Print a line if the last one is old."""
+        now = time.monotonic()
+        if now - self._last < SECONDS_BETWEEN_LINES:
+            return
+        self._last = now
+        text = f"{now - self._started:.0f} s: "
+        if not jobs:
+            click.echo(text + "preparing", err=True)
+            return
+        counts = [structures_done(job) for job in jobs]
+        done, total = sum(count[0] for count in counts), sum(count[1] for count in counts)
+        text += f"{done} of {total} structures"
+        if self._first is None and done:
+            self._first = (now, done)
+        elif self._first is not None and done > self._first[1]:
+            rate = (done - self._first[1]) / (now - self._first[0])
+            text += f", {rate:.0f}/s, about {(total - done) / rate:.0f} s left"
+        click.echo(text, err=True)
+
+
+class Bars:
+    """Progress as one bar per job, for people."""
+
+    def __init__(self, progress: Any) -> None:
+        self._progress = progress
+        self._tasks: dict[int, Any] = {}
+
+    def show(self, jobs: list[Any]) -> None:
+        """Bring the bars up to date."""
+        for job in jobs:
+            done, total = structures_done(job)
+            if job.pk not in self._tasks:
+                self._tasks[job.pk] = self._progress.add_task(job.inputs.potential.name, total=total)
+            self._progress.update(self._tasks[job.pk], completed=done)
+
+
+class Display:
+    """Shows the progress of one process on standard error."""
+
+    def __init__(self, style: Lines | Bars) -> None:
+        self._style = style
+        self._announced = False
 
     def update(self, node: ProcessNode) -> None:
         """Look again and show."""
         if not self._announced:
             click.echo(f"{node.process_label} <{node.pk}> {node.uuid}", err=True)
             self._announced = True
-        jobs = predict_jobs(node)
-        if self._bars is not None:
-            for job in jobs:
-                done, total = structures_done(job)
-                if job.pk not in self._tasks:
-                    self._tasks[job.pk] = self._bars.add_task(job.inputs.potential.name, total=total)
-                self._bars.update(self._tasks[job.pk], completed=done, total=total)
-        elif time.monotonic() - self._last > SECONDS_BETWEEN_LINES:
-            self._last = time.monotonic()
-            self._print_line(jobs)
-
-    def _print_line(self, jobs: list[CalcJobNode]) -> None:
-        seconds = time.monotonic() - self._started
-        counts = [structures_done(job) for job in jobs]
-        done, total = sum(count[0] for count in counts), sum(count[1] for count in counts)
-        text = f"{seconds:.0f} s: preparing" if not jobs else f"{seconds:.0f} s: {done} of {total} structures"
-        if done:
-            text += f", {done / seconds:.0f}/s, about {(total - done) * seconds / done:.0f} s left"
-        click.echo(text, err=True)
+        self._style.show(predict_jobs(node))
 
 
 @contextmanager
 def display() -> Iterator[Display]:
     """Open a progress display."""
     if not interactive():
-        yield Display(None)
+        yield Display(Lines())
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeRemainingColumn,
+    )
     from rich.text import Text
 
     class RateColumn(ProgressColumn):
         """Structures per second."""
 
         def render(self, task: Task) -> Text:
-            return Text("" if not task.speed else f"{task.speed:.0f}/s")
+            return Text(f"{task.speed:.0f}/s" if task.speed else "")
 
     columns = (
         TextColumn("{task.description}"),
@@ -113,4 +144,4 @@ def display() -> Iterator[Display]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True)) as bars:
-        yield Display(bars)
+        yield Display(Bars(bars))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 @click.option("--elements", metavar="A,B,…", help="Only slabs of these (column `element`).")
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @click.option("--batch-atoms", type=click.IntRange(min=1), help="Atoms per batch; by default the family's own.")
-@click.option("--job-option", "job_options", multiple=True, metavar="KEY=VALUE", help="E.g. max_wallclock_seconds=3600.")
+@click.option(
+    "--job-option", "job_options", multiple=True, metavar="KEY=VALUE", help="E.g. max_wallclock_seconds=3600."
+)
 @click.option("--submit/--wait", "submit_only", default=False, help="Return at once, or wait for the end (default).")
 @with_profile
 def run(
@@ -94,7 +96,7 @@ def select_elements(structures: SurfaceSetData, text: str) -> SinglefileData:
             param_hint="--elements",
         )
     use_local_runner()
-    select = CalculationFactory("surfbench.select_structures")
+    select: Any = CalculationFactory("surfbench.select_structures")
     selection: SinglefileData = select(structures, Dict({"elements": elements}), metadata={"disable_cache": True})
     return selection
 
@@ -102,6 +104,7 @@ def select_elements(structures: SurfaceSetData, text: str) -> SinglefileData:
 def report(node: ProcessNode) -> None:
     """Print what a finished benchmark found; exit with an error where it failed."""
     from ..queries import metrics_records, results
+    from .status import reason_of
     from .table import print_metrics
 
     found = results([node])
@@ -109,14 +112,14 @@ def report(node: ProcessNode) -> None:
         print_metrics(metrics_records([(result, result.metrics) for result in found], "overall"), "overall", "rich")
     click.echo(f"{node.process_label} <{node.pk}> {node.uuid}")
     if not node.is_finished_ok:
-        raise click.ClickException(f"{node.exit_message or 'The process ' + str(node.process_state.value)}")
+        raise click.ClickException(reason_of(node))
     click.echo(f"More: aiida-surfbench table {node.pk} --by element|miller|lattice|structure")
 
 
 def _load_codes(pairs: tuple[str, ...]) -> dict[str, AbstractCode]:
     from aiida.orm import load_code
 
-    codes = {}
+    codes: dict[str, AbstractCode] = {}
     for pair in pairs:
         family, separator, label = pair.partition("=")
         if not separator or not family or not label:

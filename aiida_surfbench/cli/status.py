@@ -43,7 +43,7 @@ def status(identifier: str | None) -> None:
     print_records([_evaluation(chain) for chain in evaluations(node)], "rich")
     for chain in evaluations(node):
         if chain.is_terminated and not chain.is_finished_ok:
-            click.echo(f"{chain.inputs.potential.name}: {chain.exit_message or chain.process_state.value}")
+            click.echo(f"{chain.inputs.potential.name}: {reason_of(chain)}")
             click.echo(f"  Look closer with: verdi process report {chain.pk}")
 
 
@@ -52,6 +52,11 @@ def state_of(node: ProcessNode) -> str:
     if node.is_finished:
         return "done" if node.is_finished_ok else f"failed ({node.exit_status})"
     return str(node.process_state.value) if node.process_state else "created"
+
+
+def reason_of(node: ProcessNode) -> str:
+    """Return why a process that ended did not finish well."""
+    return node.exit_message or f"the process was {node.process_state.value if node.process_state else 'lost'}"
 
 
 def _evaluation(chain: ProcessNode) -> dict[str, object]:

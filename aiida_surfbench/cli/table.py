@@ -9,39 +9,40 @@ import click
 
 from .output import format_option, print_records
 from .root import cli, with_profile
+from .status import reason_of
 
 if TYPE_CHECKING:
     from aiida.orm import Dict, ProcessNode, SinglefileData
 
     from ..queries import Result
 
+COUNTS = {"n_bulks": "bulks", "n_slabs": "slabs", "n_failed": "failed"}
 ERRORS = {
-    "n_bulks": "bulks",
-    "n_slabs": "slabs",
-    "n_failed": "failed",
-    "bulk_energy_rmse_ev_per_atom": "bulk RMSE eV/atom",
-    "slab_energy_rmse_ev_per_atom": "slab RMSE eV/atom",
-    "surface_energy_rmse_j_m2": "γ RMSE J/m²",
-    "surface_energy_rmse_ci95_j_m2": "95 %",
-    "surface_energy_mae_j_m2": "γ MAE J/m²",
-    "surface_energy_bias_j_m2": "γ bias J/m²",
-    "surface_energy_r2": "γ R²",
-    "surface_energy_slope": "γ slope",
+    "bulk_energy_rmse_ev_per_atom": "bulk RMSE\neV/atom",
+    "slab_energy_rmse_ev_per_atom": "slab RMSE\neV/atom",
+    "surface_energy_rmse_j_m2": "γ RMSE\nJ/m²",
+    "surface_energy_rmse_ci95_j_m2": "95 %\nJ/m²",
+    "surface_energy_mae_j_m2": "γ MAE\nJ/m²",
+    "surface_energy_bias_j_m2": "γ bias\nJ/m²",
+    "surface_energy_r2": "γ\nR²",
+    "surface_energy_slope": "γ\nslope",
 }
+#: What a narrow terminal does without: bulk, slab and surface errors, failures and the interval always stay.
+OPTIONAL = ("surface_energy_r2", "surface_energy_mae_j_m2", "surface_energy_slope", "n_bulks")
 HEADERS = {
-    "overall": {"potential": "potential", "dataset": "dataset", **ERRORS},
-    "element": {"potential": "potential", "element": "element", **ERRORS},
-    "miller": {"potential": "potential", "miller_index": "hkl", **ERRORS},
-    "lattice": {"potential": "potential", "lattice": "lattice", **ERRORS},
+    "overall": {"potential": "potential", **COUNTS, **ERRORS},
+    "element": {"potential": "potential", "element": "element", **COUNTS, **ERRORS},
+    "miller": {"potential": "potential", "miller_index": "hkl", **COUNTS, **ERRORS},
+    "lattice": {"potential": "potential", "lattice": "lattice", **COUNTS, **ERRORS},
     "structure": {
         "potential": "potential",
         "structure_id": "structure",
         "element": "element",
         "miller_index": "hkl",
         "n_atoms": "atoms",
-        "surface_energy_dft_j_m2": "γ DFT J/m²",
-        "surface_energy_ml_j_m2": "γ ML J/m²",
-        "error_j_m2": "error J/m²",
+        "surface_energy_dft_j_m2": "γ DFT\nJ/m²",
+        "surface_energy_ml_j_m2": "γ ML\nJ/m²",
+        "error_j_m2": "error\nJ/m²",
         "status": "status",
         "reason": "reason",
     },
@@ -89,14 +90,14 @@ def table(identifiers: tuple[str, ...], all_: bool, by: str, common: bool, outpu
 
 def load_process(identifier: str) -> ProcessNode:
     """Return the benchmark or evaluation a pk or uuid names."""
-    from aiida.orm import load_node
+    from aiida.orm import ProcessNode, load_node
 
     from ..ingestion import IngestionError
     from ..queries import BENCHMARK_TYPE, SURFACE_ENERGY_TYPE
 
     node = load_node(identifier)
-    if getattr(node, "process_type", None) not in (BENCHMARK_TYPE, SURFACE_ENERGY_TYPE):
-        raise IngestionError(f"Node {identifier} is no benchmark but a {getattr(node, 'process_label', None) or node.class_node_type}.")
+    if not isinstance(node, ProcessNode) or node.process_type not in (BENCHMARK_TYPE, SURFACE_ENERGY_TYPE):
+        raise IngestionError(f"Node {identifier} is no benchmark but a {type(node).__name__}.")
     return node
 
 
@@ -106,11 +107,21 @@ def print_metrics(records: Sequence[dict[str, Any]], by: str, output_format: str
         print_records(records, output_format)
         return
     shown = [dict(record) for record in records]
-    for record in shown:
+    derived = [record for record in shown if record["slab_energy_derived"]]
+    for record in derived:
         value = record["slab_energy_rmse_ev_per_atom"]
-        if record["slab_energy_derived"] and value is not None:
-            record["slab_energy_rmse_ev_per_atom"] = f"{value:.3f} (derived)"
-    print_records(shown, output_format, HEADERS[by])
+        record["slab_energy_rmse_ev_per_atom"] = None if value is None else f"{value:.3f}*"
+    datasets = sorted({str(record["dataset"]) for record in shown})
+    headers = dict(HEADERS[by]) if len(datasets) < 2 else {"dataset": "dataset", **HEADERS[by]}
+    print_records(
+        shown,
+        output_format,
+        headers,
+        title=f"Errors against DFT (ML − DFT) on {', '.join(datasets)}",
+        optional=OPTIONAL,
+    )
+    if derived:
+        click.echo("* derived: from the surface energy by Eq. 1, these slabs bring no total energy of their own.")
 
 
 def select_common(found: Sequence[Result]) -> SinglefileData:
@@ -122,14 +133,15 @@ def select_common(found: Sequence[Result]) -> SinglefileData:
     if len({result.structures.uuid for result in found}) > 1:
         raise IngestionError("--common compares potentials on one dataset; these results are of several.")
     inputs = {f"result_{number}": result.surface_energies for number, result in enumerate(found)}
-    known = _find_created("surfbench.select_common_structures", inputs)
+    known: SinglefileData | None = _find_created("surfbench.select_common_structures", inputs)
     if known is not None:
         return known
-    select = CalculationFactory("surfbench.select_common_structures")
+    select: Any = CalculationFactory("surfbench.select_common_structures")
     try:
-        return select(**inputs, metadata={"disable_cache": True})
+        selection: SinglefileData = select(**inputs, metadata={"disable_cache": True})
     except ValueError as exception:
         raise IngestionError(f"--common: {exception}.") from exception
+    return selection
 
 
 def restrict(result: Result, selection: SinglefileData) -> Dict:
@@ -138,11 +150,12 @@ def restrict(result: Result, selection: SinglefileData) -> Dict:
 
     settings = result.workchain.inputs.metrics_settings
     inputs = {"surface_energies": result.surface_energies, "settings": settings, "selection": selection}
-    known = _find_created("surfbench.compute_metrics", inputs)
+    known: Dict | None = _find_created("surfbench.compute_metrics", inputs)
     if known is not None:
         return known
-    compute = CalculationFactory("surfbench.compute_metrics")
-    return compute(**inputs, metadata={"disable_cache": True})
+    compute: Any = CalculationFactory("surfbench.compute_metrics")
+    metrics: Dict = compute(**inputs, metadata={"disable_cache": True})
+    return metrics
 
 
 def _find_created(entry_point: str, inputs: dict[str, Any]) -> Any:
@@ -176,5 +189,4 @@ def _mention_failures(nodes: Sequence[ProcessNode]) -> None:
     for node in nodes:
         for chain in evaluations(node):
             if chain.is_terminated and not chain.is_finished_ok:
-                reason = chain.exit_message or chain.process_state.value
-                click.echo(f"No row for {chain.inputs.potential.name} <{chain.pk}>: {reason}", err=True)
+                click.echo(f"No row for {chain.inputs.potential.name} <{chain.pk}>: {reason_of(chain)}", err=True)

@@ -90,9 +90,15 @@ class PotentialData(FolderData):
         for logical, entry in attributes["manifest"].items():
             if "/" in logical or logical.startswith("."):
                 raise ValidationError(f"{logical!r} is no plain file name")
-            absolute = PurePosixPath(entry["path"]).is_absolute()
-            if attributes["storage"] == PATH and not absolute:
+            path = PurePosixPath(entry["path"])
+            if (attributes["storage"] == PACKAGE) != bool(entry.get("package")):
+                raise ValidationError(f"{logical}: refer to paths or to a package, not to both in one potential")
+            if attributes["storage"] == PATH and not path.is_absolute():
                 raise ValidationError(f"{logical}: a referred path must be absolute; got {entry['path']!r}")
+            if attributes["storage"] == PACKAGE and path.is_absolute():
+                raise ValidationError(f"{logical}: a path inside a package must be relative; got {entry['path']!r}")
+            if ".." in path.parts:
+                raise ValidationError(f"{logical}: the path {entry['path']!r} must not contain '..'")
         return True
 
     @property

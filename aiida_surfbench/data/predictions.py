@@ -38,7 +38,7 @@ class PredictionsData(Data):
         :param arrays: npz files of the runner (``structure_id``, ``n_atoms``, ``forces``, ``stress``).
         :param attributes: what the runner says of the run.
         """
-        super().__init__(**kwargs)
+        super().__init__(**kwargs)  # type: ignore[no-untyped-call]
         rows = list(rows)
         write_table(self, rows)
         for path in arrays:
@@ -86,8 +86,8 @@ class PredictionsData(Data):
 def _read_part(handle: IO[Any], name: str) -> dict[str, npt.NDArray[np.float64]]:
     with np.load(handle) as data:
         ids = [str(structure_id) for structure_id in data["structure_id"]]
-        if name == "forces":
-            pieces = np.split(data["forces"], np.cumsum(data["n_atoms"])[:-1])
-        else:
-            pieces = list(data[name])
+        if not ids:
+            return {}
+        # Forces of all structures lie one after the other
+        pieces = np.split(data["forces"], np.cumsum(data["n_atoms"])[:-1]) if name == "forces" else list(data[name])
         return dict(zip(ids, pieces, strict=True))

@@ -6,7 +6,7 @@ import io
 import itertools
 import tempfile
 from collections.abc import Collection, Iterable, Iterator
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from aiida.common.exceptions import ValidationError
 from aiida.orm import Data
@@ -19,6 +19,7 @@ from ..formats.structure_set import (
     SLAB,
     StructureRecord,
     StructureSetError,
+    check_geometry,
     check_structure_id,
     check_surface_record,
     check_surface_set,
@@ -40,16 +41,14 @@ class StructureSetData(Data):
 
     SHARD_SIZE = 20_000
 
-    def __init__(
-        self, records: Iterable[StructureRecord], source: dict[str, Any] | None = None, **kwargs: Any
-    ) -> None:
+    def __init__(self, records: Iterable[StructureRecord], source: dict[str, Any] | None = None, **kwargs: Any) -> None:
         """Build the set, writing shard by shard.
 
         :param records: the structures, in order; read once.
         :param source: JSON-able facts on where they came from.
         :raises StructureSetError: if the set is not valid; the message names the frame and the field.
         """
-        super().__init__(**kwargs)
+        super().__init__(**kwargs)  # type: ignore[no-untyped-call]
         rows: list[dict[str, Any]] = []
         elements: dict[str, frozenset[int]] = {}
         shard_sizes: list[int] = []
@@ -61,7 +60,7 @@ class StructureSetData(Data):
                     elements[record.structure_id] = frozenset(record.numbers.tolist())
                     rows.append({**record.row(), "shard": shard})
                 stream.seek(0)
-                self.base.repository.put_object_from_filelike(stream, shard_path(shard))
+                self.base.repository.put_object_from_filelike(cast(io.BufferedReader, stream), shard_path(shard))
             shard_sizes.append(len(chunk))
         self._check_set(rows, elements)
         write_table(self, rows)
@@ -85,6 +84,9 @@ class StructureSetData(Data):
             raise StructureSetError(
                 f"{describe_frame(frame)}: structure_id {record.structure_id!r} is used twice; ids must be unique."
             )
+        problem = check_geometry(record)
+        if problem:
+            raise StructureSetError(f"{describe_frame(frame, record.structure_id)}: {problem}.")
 
     def _check_set(self, rows: list[dict[str, Any]], elements: dict[str, frozenset[int]]) -> None:
         if not rows:
@@ -136,7 +138,7 @@ class StructureSetData(Data):
 
         :raises KeyError: if an id is not in the set.
         """
-        with tempfile.NamedTemporaryFile("w", suffix=".extxyz") as stream:
+        with tempfile.NamedTemporaryFile("w", suffix=".extxyz", encoding="utf-8") as stream:
             self.write_structures(stream, ids)
             stream.flush()
             yield from read_structures(stream.name)
@@ -166,7 +168,7 @@ class StructureSetData(Data):
             if shard not in needed:
                 continue
             with self.base.repository.open(shard_path(shard), "rb") as handle:
-                text = io.TextIOWrapper(handle, encoding="utf-8")  # type: ignore[arg-type]
+                text = io.TextIOWrapper(handle, encoding="utf-8")
                 for name, frame in zip(names, iter_frames(text), strict=True):
                     if name in wanted:
                         stream.write(frame)

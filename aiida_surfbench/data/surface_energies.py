@@ -21,7 +21,7 @@ class SurfaceEnergiesData(Data):
 
     def __init__(self, rows: Iterable[Mapping[str, Any]], potential: str, **kwargs: Any) -> None:
         """Build the node from its rows and the potential's name."""
-        super().__init__(**kwargs)
+        super().__init__(**kwargs)  # type: ignore[no-untyped-call]
         rows = list(rows)
         write_table(self, rows)
         slabs = [row for row in rows if row["role"] == "slab"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -24,12 +23,12 @@ def write_table(node: Data, rows: Iterable[Mapping[str, Any]]) -> None:
     names = list(dict.fromkeys(name for row in rows for name in row))
     columns = {name: [row.get(name) for row in rows] for name in names}
     text = json.dumps(columns, allow_nan=False)
-    node.base.repository.put_object_from_filelike(io.BytesIO(text.encode()), TABLE_FILE)
+    node.base.repository.put_object_from_bytes(text.encode(), TABLE_FILE)
 
 
 def read_table(node: Data) -> dict[str, list[Any]]:
     """Return the columns of a node's table, by name."""
-    columns: dict[str, list[Any]] = json.loads(node.base.repository.get_object_content(TABLE_FILE))
+    columns: dict[str, list[Any]] = json.loads(node.base.repository.get_object_content(TABLE_FILE, "r"))
     return columns
 
 

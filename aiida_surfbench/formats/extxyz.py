@@ -17,10 +17,12 @@ import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
 from ase.io.extxyz import key_val_str_to_dict, per_config_properties, read_xyz
+from ase.stress import voigt_6_to_full_3x3_stress
 
 from .structure_set import (
     COMPUTED_COLUMNS,
     KNOWN_COLUMNS,
+    Scalar,
     StructureRecord,
     StructureSetError,
     check_geometry,
@@ -29,6 +31,10 @@ from .structure_set import (
     reduce_miller_index,
 )
 
+_MATRIX_KEYS = ("stress", "virial")  # ASE reads these as 3 × 3 matrices whatever they are
+_EMPTY_VALUE = re.compile(
+    r"""(?:^|\s)([^\s="']+)=(?:""|''|\[\s*\]|\{\s*\})(?=\s|$)"""
+)  # ASE puts the next pair in its place
 _KEY_PATTERN = re.compile(r"[^\s=\"'{}\[\](),\\]+")
 
 
@@ -63,6 +69,9 @@ def read_structures(path: str | Path) -> Iterator[StructureRecord]:
 
 def _read_frame(text: str, frame: int) -> StructureRecord:
     """Return the record of one frame's text; messages name the frame."""
+    empty = _EMPTY_VALUE.search(text.splitlines()[1])
+    if empty:
+        raise StructureSetError(f"{describe_frame(frame)}: {empty[1]}: has an empty value; leave the column out.")
     try:
         atoms = next(read_xyz(StringIO(text), index=slice(None)))
     except Exception as exception:  # ASE raises many kinds for a broken frame: all mean the same to a user
@@ -85,6 +94,10 @@ def record_from_atoms(atoms: Atoms, **columns: Any) -> StructureRecord:
     info = {**atoms.info, **columns}
     if atoms.calc is not None:  # ASE moves keys such as `energy` from the comment line into a calculator
         info = {**{k: v for k, v in atoms.calc.results.items() if k in per_config_properties}, **info}
+        stress = info.get("stress")
+        if isinstance(stress, np.ndarray) and stress.shape == (6,):  # and makes six numbers of the nine of `stress`
+            info["stress"] = voigt_6_to_full_3x3_stress(stress)  # type: ignore[no-untyped-call]
+    info = {key: value.item() if isinstance(value, np.generic) else value for key, value in info.items()}
     structure_id = info.get("structure_id")
     problem = check_structure_id(structure_id)
     if problem:
@@ -191,23 +204,37 @@ def _format_value(value: Any) -> str:
 
 
 def _check_round_trip(record: StructureRecord) -> None:
-    """Refuse text that extended XYZ cannot carry unchanged."""
+    """Refuse text and lists that extended XYZ cannot carry unchanged."""
     for key, value in _columns(record).items():
         if isinstance(value, str):
             problem = _check_text(key, value)
-            if problem:
-                raise StructureSetError(problem)
+        elif isinstance(value, list):
+            found = _read_back(key, value)
+            same = isinstance(found, np.ndarray) and repr(_column(key, found)) == repr(value)
+            problem = None if same else f"{key}: the list {value!r} would be read back as {found!r} from extended XYZ"
+        else:
+            continue
+        if problem:
+            raise StructureSetError(problem)
 
 
 @lru_cache(maxsize=1024)
 def _check_text(key: str, value: str) -> str | None:
-    read = key_val_str_to_dict(f"{key}={_format_value(value)} pbc=T")  # type: ignore[no-untyped-call]
-    if isinstance(read.get(key), str) and read[key] == value:
+    found = _read_back(key, value)
+    if isinstance(found, str) and found == value and len(value.splitlines()) == 1:
         return None
     return (
-        f"{key}: the text {value!r} would be read back as {read.get(key)!r} from extended XYZ; "
+        f"{key}: the text {value!r} would be read back as {found!r} from extended XYZ; "
         "use letters, digits and _.-, beginning with a letter"
     )
+
+
+def _read_back(key: str, value: Any) -> Any:
+    """Return what ASE makes of a column; ``None`` if it does not find it."""
+    if value in ("", []):
+        return None
+    found = key_val_str_to_dict(f"{key}={_format_value(value)} pbc=T").get(key)  # type: ignore[no-untyped-call]
+    return found.item() if isinstance(found, np.generic) else found
 
 
 def _text(info: Mapping[str, Any], key: str) -> str | None:
@@ -256,13 +283,21 @@ def _column(key: str, value: Any) -> Any:
     if not _KEY_PATTERN.fullmatch(key):
         raise StructureSetError(f"{key!r}: a column's name has no blanks, quotes, brackets, commas or =")
     if isinstance(value, np.ndarray):  # ASE reads nine numbers as a 3 × 3 matrix in Fortran order
-        return [_column(key, item) for item in value.flatten(order="F").tolist()]
+        value = value.flatten(order="F").tolist()
+    if key in _MATRIX_KEYS and np.shape(value) != (9,):
+        raise StructureSetError(
+            f"{key}: extended XYZ takes this column for a 3 × 3 matrix; rename it or give nine numbers"
+        )
+    if isinstance(value, (list, tuple)):
+        return [_scalar(key, item) for item in value]
+    return _scalar(key, value)
+
+
+def _scalar(key: str, value: Any) -> Scalar:
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    if value is None or isinstance(value, (str, int, bool)):
+    if value is None or isinstance(value, (str, int)):
         return value
-    if isinstance(value, (list, tuple)) and not any(isinstance(item, (list, tuple, np.ndarray)) for item in value):
-        return [_column(key, item) for item in value]
     raise StructureSetError(f"{key}: a {type(value).__name__} is no column; use text or numbers")

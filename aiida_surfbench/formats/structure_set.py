@@ -107,9 +107,7 @@ class StructureRecord:
         }
 
 
-def structure_sha256(
-    numbers: npt.ArrayLike, pbc: Sequence[bool], cell: npt.ArrayLike, positions: npt.ArrayLike
-) -> str:
+def structure_sha256(numbers: npt.ArrayLike, pbc: Sequence[bool], cell: npt.ArrayLike, positions: npt.ArrayLike) -> str:
     """Return the content hash of a structure.
 
     sha256 over atomic numbers (int64), pbc (three bytes), cell and positions (float64, Å) as little-endian arrays in

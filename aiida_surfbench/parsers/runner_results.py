@@ -25,29 +25,33 @@ EXIT_CODES = {
     contract.OUT_OF_MEMORY: "ERROR_OUT_OF_MEMORY",
     contract.UNEXPECTED: "ERROR_UNEXPECTED",
 }
+#: Exit codes that AiiDA's scheduler plugins set: memory, walltime, account, node.
+SCHEDULER_CODES = range(100, 200)
 
 
 class RunnerParser(Parser):
     """A parser of a runner job."""
 
-    def read_results(self) -> dict[str, Any] | ExitCode:
-        """Return the runner's ``results.json``, or the exit code that says why there is none.
+    def found_by_scheduler(self) -> ExitCode | None:
+        """Return what the scheduler found (walltime, memory), which no finding of ours may replace."""
+        status = self.node.exit_status
+        return ExitCode(status, self.node.exit_message) if status in SCHEDULER_CODES else None
 
-        What the scheduler found (walltime, memory) is not overwritten by the absence of results.
-        """
-        found_by_scheduler = self.node.exit_status
+    def read_results(self) -> Any:
+        """Return the runner's ``results.json``, or the exit code that says why there is none."""
         if contract.RESULTS_FILE not in self.retrieved.base.repository.list_object_names():
-            if found_by_scheduler:
-                return ExitCode(found_by_scheduler, self.node.exit_message)
             return self.exit_codes.ERROR_RESULTS_MISSING.format(reason=self._last_error_line())
         try:
-            results = json.loads(self.retrieved.base.repository.get_object_content(contract.RESULTS_FILE))
-            problem = contract.check_schema(results, contract.RESULTS_FILE)
+            results = json.loads(self.retrieved.base.repository.get_object_content(contract.RESULTS_FILE, "r"))
         except ValueError as exception:
-            problem = f"{contract.RESULTS_FILE} is no JSON ({exception})"
-        if problem:
-            return self.exit_codes.ERROR_RESULTS_UNREADABLE.format(reason=problem)
-        return dict(results)
+            return self.unreadable(f"{contract.RESULTS_FILE} is no JSON ({exception})")
+        problem = _problem_of(results)
+        return self.unreadable(problem) if problem else results
+
+    def unreadable(self, reason: str) -> ExitCode:
+        """Return the exit code of output that cannot be read."""
+        exit_code: ExitCode = self.exit_codes.ERROR_RESULTS_UNREADABLE.format(reason=reason)
+        return exit_code
 
     def exit_code_of(self, results: dict[str, Any]) -> ExitCode | None:
         """Return the exit code of a runner that says it failed, ``None`` of one that did not."""
@@ -62,7 +66,23 @@ class RunnerParser(Parser):
 
     def _last_error_line(self) -> str:
         if contract.STDERR_FILE in self.retrieved.base.repository.list_object_names():
-            lines = self.retrieved.base.repository.get_object_content(contract.STDERR_FILE).strip().splitlines()
+            content = self.retrieved.base.repository.get_object_content(contract.STDERR_FILE, "rb")
+            lines = content.decode(errors="replace").strip().splitlines()
             if lines:
                 return str(lines[-1])
         return "its stderr is empty"
+
+
+def _problem_of(results: Any) -> str | None:
+    """Return what is wrong with the content of ``results.json``, or ``None``."""
+    if not isinstance(results, dict):
+        return f"{contract.RESULTS_FILE} holds no JSON object"
+    problem = contract.check_schema(results, contract.RESULTS_FILE)
+    if problem:
+        return problem
+    if results.get("status") not in (contract.OK, contract.FAILED):
+        return f"{contract.RESULTS_FILE} has the status {results.get('status')!r}"
+    error = results.get("error")
+    if results["status"] == contract.FAILED and not (isinstance(error, dict) and {"code", "message"} <= set(error)):
+        return f"{contract.RESULTS_FILE} says that the job failed, but not why"
+    return None

@@ -105,13 +105,12 @@ def find_requirements(family: str) -> Path:
 
     :raises RegistryError: if the family has none.
     """
-    path = FOLDER / "requirements" / f"{family}.txt"
-    if family not in KNOWN_FAMILIES or not path.is_file():
-        present = sorted(file.stem for file in path.parent.glob("*.txt"))
+    pinned = {path.stem: path for path in sorted((FOLDER / "requirements").glob("*.txt"))}
+    if family not in pinned:
         raise RegistryError(
-            f"no environment is pinned for the family {family!r}; there is one for {', '.join(present)}."
+            f"no environment is pinned for the family {family!r}; there is one for {', '.join(pinned)}."
         )
-    return path
+    return pinned[family]
 
 
 def sha256_file(path: Path) -> str:

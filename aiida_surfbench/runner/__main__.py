@@ -12,7 +12,7 @@ from typing import Any
 from . import contract
 from .files import write_json
 
-PROBE = "_probe"
+_PROBE = "_probe"  # environment.PROBE, which must not be imported before the threads are set
 USAGE = "usage: runner.pyz predict|describe job.json"
 #: One thread per process is fastest on CPU (facts measured: M3GNet took 14 times longer with two threads).
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -26,14 +26,19 @@ def main(argv: Sequence[str]) -> int:
     """
     for name in _THREAD_VARIABLES:  # before numpy or torch is imported
         os.environ.setdefault(name, "1")
-    if len(argv) == 2 and argv[0] == PROBE:
+    if len(argv) == 2 and argv[0] == _PROBE:
+        from . import environment
+
+        sys.stdout.write(environment.probe(argv[1]) + "\n")
         return 0
     if len(argv) != 2 or argv[0] not in contract.COMMANDS:
+        sys.stderr.write(USAGE + "\n")
         return 2
     command, job_file = argv[0], Path(argv[1]).absolute()
     results, error = _run(command, job_file)
     if error is not None:
         results.update(status=contract.FAILED, error=error)
+        sys.stderr.write(f"{error['code']}: {error['message']}\n")
     if job_file.parent.is_dir():
         write_json(job_file.parent / contract.RESULTS_FILE, results)
     return 0 if error is None else 1

@@ -26,12 +26,10 @@ _CHUNK = 1_000_000
 #: Periodic images above which the cell is worth reducing first.
 _MANY_IMAGES = 1000
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
 
 
-def check_structure(  # noqa: PLR0911
-    atoms: Atoms, elements: Collection[str] | None, cutoff: float | None
-) -> str | None:
+def check_structure(atoms: Atoms, elements: Collection[str] | None, cutoff: float | None) -> str | None:
     """Return why ``atoms`` must not be given to the model, or ``None``.
 
     Atoms are counted from 0, as in ASE.
@@ -67,12 +65,17 @@ def _name(atoms: Atoms, index: int) -> str:
 
 
 def _check_distances(atoms: Atoms, cell: Floats, cutoff: float) -> str | None:
-    distances, partners = nearest_neighbours(cell, atoms.positions, max(cutoff, MIN_DISTANCE))
+    # Denser than a close packing of spheres 0.5 Å wide, two atoms are too near for certain: no need to look further.
+    dense = np.linalg.det(cell) < len(atoms) * MIN_DISTANCE**3 / np.sqrt(2)
+    distances, partners = nearest_neighbours(
+        cell, atoms.positions, MIN_DISTANCE if dense else max(cutoff, MIN_DISTANCE)
+    )
     closest = int(np.argmin(distances))
     if distances[closest] < MIN_DISTANCE:
         other = int(partners[closest])
-        whom = "its own periodic image" if other == closest else _name(atoms, other)
-        return f"{_name(atoms, closest)} and {whom} are {distances[closest]:.3f} Å apart, nearer than {MIN_DISTANCE} Å"
+        first, second = min(closest, other), max(closest, other)
+        whom = "its own periodic image" if first == second else _name(atoms, second)
+        return f"{_name(atoms, first)} and {whom} are {distances[closest]:.3f} Å apart, nearer than {MIN_DISTANCE} Å"
     alone = ~np.isfinite(distances) | (distances > cutoff)
     if alone.any():
         return f"{_name(atoms, int(np.argmax(alone)))} has no neighbour within the potential's cutoff of {cutoff} Å"
@@ -88,7 +91,7 @@ def nearest_neighbours(cell: Floats, positions: Floats, cutoff: float) -> tuple[
     :param positions: (n, 3), Å; need not be wrapped.
     :return: distances (n,), indices (n,).
     """
-    inverse = np.linalg.inv(cell)
+    inverse: Floats = np.linalg.inv(cell)
     spans = _spans(inverse, cutoff)
     if np.prod(2 * np.ceil(spans) + 1) > _MANY_IMAGES:  # a very skewed or flat cell; another basis of the same lattice
         cell = minkowski_reduce(cell)[0]  # type: ignore[no-untyped-call]

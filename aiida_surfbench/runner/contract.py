@@ -106,7 +106,7 @@ def _unknown_keys(given: dict[str, Any], known: dict[str, Any], name: str) -> st
     return None
 
 
-def check_options(options: dict[str, Any]) -> str | None:  # noqa: PLR0911
+def check_options(options: dict[str, Any]) -> str | None:
     """Return what is wrong with ``options``, in one sentence, or ``None``.
 
     :param options: a mapping with some of the keys of :data:`DEFAULT_OPTIONS`; absent ones take the default.
@@ -140,7 +140,7 @@ def _is_int(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def check_execution(execution: dict[str, Any]) -> str | None:  # noqa: PLR0911
+def check_execution(execution: dict[str, Any]) -> str | None:
     """Return what is wrong with ``execution``, in one sentence, or ``None``.
 
     :param execution: a mapping with some of the keys of :data:`DEFAULT_EXECUTION`; absent ones take the default.

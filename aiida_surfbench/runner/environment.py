@@ -19,6 +19,8 @@ from .families import Family, get_family
 from .job import read_describe_job
 from .parts import remove_outputs
 
+#: The hidden command that imports one family and says how it went.
+PROBE = "_probe"
 _PROBE_SECONDS = 300
 
 
@@ -150,7 +152,7 @@ def _probe_in_subprocess(family: Family) -> dict[str, Any]:
     command, folder = _own_command()
     try:
         process = subprocess.run(  # noqa: S603 - this program itself, with a name from contract.FAMILIES
-            [*command, "_probe", family.NAME],
+            [*command, PROBE, family.NAME],
             check=False,
             cwd=folder,
             capture_output=True,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from ase import Atoms
 
@@ -16,7 +16,7 @@ from .checks import check_result, check_structure
 from .contract import JobError
 from .families import Family, Potential, get_family
 from .job import PredictJob, read_predict_job
-from .parts import Outcome, PartsWriter, remove_outputs
+from .parts import PART_STRUCTURES, Outcome, PartsWriter, remove_outputs
 from .weights import resolve
 
 
@@ -46,6 +46,7 @@ def run(job_file: Path, results: dict[str, Any]) -> None:
             writer.write_part()
             writer.beat(force=True)
         timings["predict_s"] = round(time.monotonic() - begin, 3)
+        sys.stdout.write(f"{total} structures: {writer.n_ok} ok, {writer.n_failed} failed\n")
     finally:
         n_ok, n_failed = (writer.n_ok, writer.n_failed) if writer is not None else (0, 0)
         timings["total_s"] = round(time.monotonic() - start, 3)
@@ -88,28 +89,45 @@ def _load(job: PredictJob, family: Family, results: dict[str, Any], timings: dic
     return potential
 
 
+#: structure_id, structure, and why it must not be given to the model (or ``None``).
+Checked = tuple[str, Atoms, Optional[str]]
+
+
 def _predict_all(job: PredictJob, potential: Potential, budget: int, writer: PartsWriter) -> None:
+    for batch in _batches(job, potential, budget):
+        _predict_batch(potential, job.options["properties"], batch, writer)
+
+
+def _batches(job: PredictJob, potential: Potential, budget: int) -> Iterator[list[Checked]]:
+    """Yield batches of at most ``budget`` sound atoms, or a single larger structure.
+
+    Structures that failed their checks ride along, so that the records keep the order of the file.
+    """
     elements = job.potential.elements if job.potential.elements is not None else potential.elements
-    properties: list[str] = job.options["properties"]
-    batch: list[tuple[str, Atoms, str | None]] = []
+    batch: list[Checked] = []
     n_atoms = 0
-    for structure_id, atoms in structures.read(job.structures):
-        reason = check_structure(atoms, elements, potential.cutoff)
-        size = 0 if reason else len(atoms)
-        # Failed ones ride along so that the records keep the order of the file.
-        if batch and (n_atoms + size > budget or len(batch) >= 1000):
-            _predict_batch(potential, properties, batch, writer)
-            batch, n_atoms = [], 0
-        batch.append((structure_id, atoms, reason))
-        n_atoms += size
+    problem: JobError | None = None
+    try:
+        for structure_id, atoms in structures.read(job.structures):
+            reason = check_structure(atoms, elements, potential.cutoff)
+            size = 0 if reason else len(atoms)
+            if batch and (n_atoms + size > budget or len(batch) >= PART_STRUCTURES):
+                yield batch
+                batch, n_atoms = [], 0
+            batch.append((structure_id, atoms, reason))
+            n_atoms += size
+    except JobError as error:  # an unreadable frame: first predict what came before it
+        problem = error
     if batch:
-        _predict_batch(potential, properties, batch, writer)
+        yield batch
+    if problem is not None:
+        raise problem
 
 
 def _predict_batch(
     potential: Potential,
     properties: Sequence[str],
-    batch: Sequence[tuple[str, Atoms, str | None]],
+    batch: Sequence[Checked],
     writer: PartsWriter,
 ) -> None:
     sound = [atoms for _, atoms, reason in batch if reason is None]
@@ -142,6 +160,7 @@ def outcomes_of(potential: Potential, properties: Sequence[str], batch: Sequence
     if len(batch) == 1:
         return [f"out of memory ({reason})" if out_of_memory else reason]
     if out_of_memory:
+        sys.stderr.write(f"out of memory with {sum(map(len, batch))} atoms in one batch; halving it\n")
         middle = len(batch) // 2
         groups = [batch[:middle], batch[middle:]]
     else:

@@ -1,15 +1,15 @@
 """The demonstration set: ideal slabs of elemental metals, cut from cited facts, with cited surface energies.
 
-Two small tables are package data. ``demo_bulks.csv`` holds lattice constants (Å) and energies (eV/atom) of the Materials
-Project's PBE calculations, taken from matcalc's element references. ``demo_surface_energies.csv`` holds surface energies
-(J/m²) of Tran et al. (2016); where that source gives a facet with two and with three decimals, three are quoted.
+Two small tables are package data. ``demo_bulks.csv`` holds lattice constants (Å) and energies (eV/atom) of the
+Materials Project's PBE calculations, taken from matcalc's element references. ``demo_surface_energies.csv`` holds
+surface energies (J/m²) of Tran et al. (2016); where a facet is quoted with two and with three decimals, the latter.
 
-How the polymorph that the surface energies belong to was identified: the candidates are the structures whose space group,
-atoms per primitive cell and Wyckoff positions are those of fcc (225, 1), bcc (229, 1) and hcp (194, 2 on c or d), and of
-several of one kind the lowest in energy. Facets in four indices are hcp's; facets in three belong to fcc or bcc, whichever
-is lower in energy. Lithium is the exception. PBE places its fcc 2 meV/atom below bcc, but the Materials Project's surface
-energies are 0.46, 0.50 and 0.54 J/m² for bcc (100), (110) and (111), against 0.47, 0.53 and 0.50 for fcc: the quoted ones
-are bcc's. Elements of any other structure (Ga, Ge, Bi) are left out.
+How the polymorph that the surface energies belong to was identified: the candidates are the structures whose space
+group, atoms per primitive cell and Wyckoff positions are those of fcc (225, 1), bcc (229, 1) and hcp (194, 2 on c or
+d), and of several of one kind the lowest in energy. Facets in four indices are hcp's; facets in three belong to fcc or
+bcc, whichever is lower in energy. Lithium is the exception. PBE places its fcc 2 meV/atom below bcc, but the Materials
+Project's surface energies of (100), (110) and (111) are 0.46, 0.50 and 0.54 J/m² for bcc and 0.47, 0.53 and 0.50 for
+fcc: the quoted ones are bcc's. Elements of any other structure (Ga, Ge, Bi) are left out.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ DEMO_DESCRIPTION: dict[str, str] = {
         "unrelaxed terminations cut from these bulks, one per facet."
     ),
     "caveat": (
-        "The reference surface energies are of relaxed slabs. Relaxation lowers a surface energy, so the surface energy "
-        "that a potential gives for these ideal slabs is biased upward against its reference, and most on open facets. "
-        "The set shows how a benchmark works; it does not rank potentials."
+        "The reference surface energies are of relaxed slabs. Relaxation lowers a surface energy, so the surface "
+        "energy that a potential gives for these ideal slabs is biased upward against its reference, and most on open "
+        "facets. The set shows how a benchmark works; it does not rank potentials."
     ),
     "surface_energies": "R. Tran et al., Surface energies of elemental crystals, Sci. Data 3, 160080 (2016)",
     "bulks": "Materials Project, PBE, by way of the element references of matcalc (BSD-3-Clause)",

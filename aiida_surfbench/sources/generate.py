@@ -121,14 +121,16 @@ def cut_slabs(
     if not (min_slab_size > 0 and min_vacuum_size > 0 and min_layers > 0):
         raise ValueError("min_slab_size, min_vacuum_size and min_layers must be positive")
     structure = _structure(bulk.cell, bulk.numbers, bulk.positions)
-    height, shifts = _terminations(structure, hkl)
+    # one repeat unit under a vacuum of one or more; a unit's smallest cell in the plane is that of any number of units
+    generator = SlabGenerator(structure.copy(), hkl, 1e-3, 10.0, primitive=True, reorient_lattice=False)
+    height, shifts = _terminations(generator.oriented_unit_cell)
     if not shifts:
         raise SlabError(f"{bulk.structure_id}, plane {hkl}: the atoms form no separate layers")
     n_repeats = math.ceil(max(min_slab_size / height, min_layers / len(shifts)) - 1e-6)
     matcher = StructureMatcher(primitive_cell=False, scale=False)
     slabs: list[Structure] = []
     for shift in shifts:
-        slab = _standardise(_cut(structure, hkl, shift, n_repeats, height), min_vacuum_size)
+        slab = _cut(generator, shift, n_repeats, height, min_vacuum_size)
         if not _has_equivalent_faces(slab) or any(matcher.fit(slab, other) for other in slabs):
             continue
         slabs.append(slab)
@@ -171,9 +173,8 @@ def _record(
     )
 
 
-def _terminations(structure: Structure, hkl: tuple[int, int, int]) -> tuple[float, list[float]]:
-    """Return the height of the plane's repeat unit in Å and where it can be cut (fractions of it), widest gap first."""
-    unit = SlabGenerator(structure.copy(), hkl, 1.0, 1.0).oriented_unit_cell
+def _terminations(unit: Structure) -> tuple[float, list[float]]:
+    """Return the height of a plane's repeat unit in Å and where it can be cut (fractions of it), widest gap first."""
     height = unit.volume / float(np.linalg.norm(np.cross(*unit.lattice.matrix[:2])))
     z, gaps = _gaps(unit.frac_coords[:, 2])
     cuts = [
@@ -190,30 +191,42 @@ def _gaps(fractional: FloatArray) -> tuple[FloatArray, FloatArray]:
     return z, np.diff(z, append=z[0] + 1.0)
 
 
-def _cut(structure: Structure, hkl: tuple[int, int, int], shift: float, n_repeats: int, height: float) -> Structure:
-    """Return pymatgen's slab of ``n_repeats`` repeat units under vacuum, reduced to its smallest cell.
+def _cut(generator: SlabGenerator, shift: float, n_repeats: int, height: float, vacuum: float) -> Structure:
+    """Return the slab of ``n_repeats`` repeat units (each of ``height`` Å) in its standard cell.
 
     :raises SlabError: if its area is not the one that volume and thickness demand.
     """
-    # half a unit less, so that rounding up gives exactly n_repeats; the vacuum must only be the widest gap
-    generator = SlabGenerator(structure.copy(), hkl, (n_repeats - 0.5) * height, 2 * height + 10.0, primitive=True)
-    slab = generator.get_slab(shift)
-    area = float(np.linalg.norm(np.cross(*slab.lattice.matrix[:2])))
-    expected = len(slab) * structure.volume / len(structure) / (n_repeats * height)
+    unit = generator.get_slab(shift)
+    a, b = unit.lattice.matrix[:2]
+    area = float(np.linalg.norm(np.cross(a, b)))
+    expected = len(unit) * generator.parent.volume / len(generator.parent) / height
     if not math.isclose(area, expected, rel_tol=1e-4):
-        raise SlabError(f"plane {hkl}: the slab has an area of {area:.4f} Å² where {expected:.4f} Å² are due")
-    return slab
+        raise SlabError(
+            f"plane {generator.miller_index}: the slab has an area of {area:.4f} Å² where {expected:.4f} Å² are due"
+        )
 
-
-def _standardise(slab: Structure, vacuum: float) -> Structure:
-    """Return a slab in the cell that the module's docstring describes, its layers in rising order."""
-    # the lowest layer is the one above the widest gap; the slab is made whole from there
-    z, gaps = _gaps(slab.frac_coords[:, 2])
+    # the lowest layer is the one above the widest gap, the vacuum; the unit is made whole from there
+    z, gaps = _gaps(unit.frac_coords[:, 2])
     bottom = z[(int(np.argmax(gaps)) + 1) % len(z)]
-    rise = (slab.frac_coords[:, 2] - bottom + 1e-6) % 1.0 - 1e-6
-    positions = np.column_stack([slab.frac_coords[:, :2], rise]) @ slab.lattice.matrix
+    rise = (unit.frac_coords[:, 2] - bottom + 1e-6) % 1.0 - 1e-6
+    positions = np.column_stack([unit.frac_coords[:, :2], rise]) @ unit.lattice.matrix
+    step = generator.oriented_unit_cell.lattice.matrix[2]
+    if step @ unit.lattice.matrix[2] < 0:
+        step = -step
+    stacked = np.concatenate([positions + repeat * step for repeat in range(n_repeats)])
+    return _standardise(a, b, np.tile(unit.atomic_numbers, n_repeats), stacked, vacuum)
 
-    a, b = _reduce_plane(*slab.lattice.matrix[:2])
+
+def _standardise(
+    a: FloatArray, b: FloatArray, numbers: npt.NDArray[np.int64], positions: FloatArray, vacuum: float
+) -> Structure:
+    """Return a slab in the cell that the module's docstring describes, its layers in rising order.
+
+    :param a: first vector of the plane's lattice in Å, shape (3,); ``b`` the second.
+    :param numbers: atomic numbers, shape (n,).
+    :param positions: in Å, shape (n, 3), the slab in one piece.
+    """
+    a, b = _reduce_plane(a, b)
     x, normal = a / np.linalg.norm(a), np.cross(a, b) / np.linalg.norm(np.cross(a, b))
     axes = np.array([x, np.cross(normal, x), normal])
     positions = positions @ axes.T
@@ -226,7 +239,6 @@ def _standardise(slab: Structure, vacuum: float) -> Structure:
     positions[:, 2] += vacuum / 2 - positions[:, 2].min()
     keys = np.round(positions, 4)
     order = np.lexsort((keys[:, 0], keys[:, 1], keys[:, 2]))
-    numbers = np.array(slab.atomic_numbers)
     return _structure(_rounded(cell), numbers[order], _rounded(positions[order]))
 
 

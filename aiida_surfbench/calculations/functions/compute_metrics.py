@@ -5,12 +5,12 @@ from __future__ import annotations
 from aiida.engine import calcfunction
 from aiida.orm import Dict, SinglefileData
 
+from ...data.selection import read_selection
 from ...data.surface_energies import SurfaceEnergiesData
 from ...science import metrics
-from ...data.selection import read_selection
 
 
-@calcfunction  # type: ignore[untyped-decorator]
+@calcfunction
 def compute_metrics(
     surface_energies: SurfaceEnergiesData, settings: Dict, selection: SinglefileData | None = None
 ) -> Dict:

@@ -9,15 +9,15 @@ from aiida.orm import Int, SinglefileData
 
 from ...data.potential import PotentialData
 from ...data.predictions import PredictionsData
+from ...data.selection import read_selection
 from ...data.structure_set import SurfaceSetData
 from ...data.surface_energies import SurfaceEnergiesData
 from ...formats.structure_set import BULK
 from ...science import surface_energy
 from ...science.lattice import lattice_type
-from ...data.selection import read_selection
 
 
-@calcfunction  # type: ignore[untyped-decorator]
+@calcfunction
 def compute_surface_energies(
     structures: SurfaceSetData,
     predictions: PredictionsData,

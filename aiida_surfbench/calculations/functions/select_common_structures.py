@@ -5,12 +5,12 @@ from __future__ import annotations
 from aiida.engine import calcfunction
 from aiida.orm import SinglefileData
 
+from ...data.selection import make_selection
 from ...data.surface_energies import SurfaceEnergiesData
 from ...science.metrics import common_ids
-from ...data.selection import make_selection
 
 
-@calcfunction  # type: ignore[untyped-decorator]
+@calcfunction
 def select_common_structures(**surface_energies: SurfaceEnergiesData) -> SinglefileData:
     """Return the selection of slabs for which every input has a surface energy.
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from aiida.engine import calcfunction
 from aiida.orm import Dict, SinglefileData
 
-from ...data.structure_set import SurfaceSetData
 from ...data.selection import make_selection
+from ...data.structure_set import SurfaceSetData
 
 
-@calcfunction  # type: ignore[untyped-decorator]
+@calcfunction
 def select_structures(structures: SurfaceSetData, criteria: Dict) -> SinglefileData:
     """Return the selection of slabs that fulfil the criteria, with their bulks.
 

@@ -21,7 +21,7 @@ NEEDS = "one file *.pth.tar (or .pt, .pth, .tar)"
 
 
 def default_batch_atoms(properties: Sequence[str]) -> int:
-    """Energy only: what was fastest; with derivatives 1.5 GB go on a single slab, so one structure at a time."""
+    """Energy only, 200 was fastest on one thread; with derivatives a slab takes over 1 GB, so one at a time."""
     return 1 if len(properties) > 1 else 200
 
 
