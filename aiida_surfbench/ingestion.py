@@ -11,8 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from aiida import load_profile
 from aiida.common.exceptions import NotExistent
 from aiida.manage import get_manager
+from aiida.manage.configuration import create_profile, get_config
 from aiida.orm import Computer, Data, InstalledCode, QueryBuilder, load_code, load_computer, load_node
 
 from .data.potential import PotentialData
@@ -20,7 +22,11 @@ from .data.structure_set import StructureSetData, SurfaceSetData
 from .formats.pickle_scan import scan_pickle
 from .formats.structure_set import StructureRecord
 from .potentials import registry
+from .sources.demo import DEMO_DESCRIPTION, demo_records
 from .sources.extxyz import read_surface_set
+
+DEMO_PROFILE = "surfbench-demo"
+DEMO_DATASET = "demo"
 
 NodeT = TypeVar("NodeT", bound=Data)
 
@@ -175,6 +181,31 @@ def install_potential(
         files = registry.match_files(family, list(paths))
     trusted = _trusted(files, trust)
     return _store(PotentialData(family, label, files=files, config=config, elements=elements, trusted=trusted))
+
+
+def load_demo_profile() -> None:
+    """Load the profile of the demo; make it where it is missing, without touching the default profile."""
+    config = get_config(create=True)
+    if DEMO_PROFILE not in config.profile_names:
+        create_profile(
+            config,
+            name=DEMO_PROFILE,
+            email="demo@localhost",
+            storage_backend="core.sqlite_dos",
+            storage_config={"filepath": str(Path(config.dirpath) / "repository" / DEMO_PROFILE)},
+            broker_backend="core.zeromq",
+            broker_config={},
+        )
+    load_profile(DEMO_PROFILE, allow_switch=True)
+
+
+def demo_dataset() -> SurfaceSetData:
+    """Return the embedded structure set as a node of the loaded profile, stored where it is missing."""
+    node = find_labelled(SurfaceSetData, DEMO_DATASET)
+    if node is None:
+        source = {"kind": "demo", **DEMO_DESCRIPTION}
+        node = store_surface_set(demo_records(), DEMO_DATASET, source)
+    return node
 
 
 def get_localhost() -> Computer:

@@ -1,21 +1,22 @@
-"""Building a benchmark and running it in this program, where no daemon runs."""
+"""Building a benchmark, running it in this program where no daemon runs, and comparing what came out."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from aiida.common.exceptions import ConfigurationError
 from aiida.engine.daemon.client import get_daemon_client
 from aiida.engine.utils import loop_scope
 from aiida.manage import get_manager
-from aiida.orm import AbstractCode, Dict, ProcessNode, SinglefileData
-from aiida.plugins import WorkflowFactory
+from aiida.orm import AbstractCode, CalcFunctionNode, Dict, Node, ProcessNode, QueryBuilder, SinglefileData
+from aiida.plugins import CalculationFactory, WorkflowFactory
 
 from .data.potential import PotentialData
 from .data.structure_set import SurfaceSetData
-from .ingestion import get_code
+from .ingestion import IngestionError, get_code
+from .queries import Result
 
 SECONDS_BETWEEN_LOOKS = 1.0
 
@@ -100,3 +101,73 @@ def run_in_place(builder: Any, look: Callable[[ProcessNode], None] | None = None
             watching.cancel()
     node: ProcessNode = process.node
     return node
+
+
+def select_elements(structures: SurfaceSetData, elements: Iterable[str]) -> SinglefileData:
+    """Return the selection of slabs whose column ``element`` is one of those given, with their bulks, as a node.
+
+    :raises IngestionError: if the set has no slab of one of them.
+    """
+    wanted = sorted(set(elements))
+    known = {row["element"] for row in structures.rows() if row["role"] == "slab"}
+    absent = [element for element in wanted if element not in known]
+    if absent or not wanted:
+        raise IngestionError(
+            f"The dataset has no slab of {', '.join(absent) or 'no element'}; it has {', '.join(sorted(known))}."
+        )
+    selection: SinglefileData = _call(
+        "surfbench.select_structures", structures=structures, criteria=Dict({"elements": wanted})
+    )
+    return selection
+
+
+def select_common(found: Sequence[Result]) -> SinglefileData:
+    """Return the selection of slabs every result has, as a node; an equal one is used again.
+
+    :raises IngestionError: if the results are of several datasets, or have no slab in common.
+    """
+    if len({result.structures.uuid for result in found}) > 1:
+        raise IngestionError("A common selection is of one dataset; these results are of several.")
+    inputs = {f"result_{number}": result.surface_energies for number, result in enumerate(found)}
+    known: SinglefileData | None = _find_created("surfbench.select_common_structures", inputs)
+    if known is not None:
+        return known
+    try:
+        selection: SinglefileData = _call("surfbench.select_common_structures", **inputs)
+    except ValueError as exception:
+        raise IngestionError(f"No common selection: {exception}.") from exception
+    return selection
+
+
+def restrict(result: Result, selection: SinglefileData) -> Dict:
+    """Return the metrics of a result on a selection, as a node; an equal one is used again."""
+    settings = result.workchain.inputs.metrics_settings
+    inputs = {"surface_energies": result.surface_energies, "settings": settings, "selection": selection}
+    known: Dict | None = _find_created("surfbench.compute_metrics", inputs)
+    if known is not None:
+        return known
+    metrics: Dict = _call("surfbench.compute_metrics", **inputs)
+    return metrics
+
+
+def _call(entry_point: str, **inputs: Node) -> Any:
+    use_local_runner()
+    function: Any = CalculationFactory(entry_point)
+    return function(**inputs, metadata={"disable_cache": True})
+
+
+def _find_created(entry_point: str, inputs: Mapping[str, Node]) -> Any:
+    """Return the result of an earlier call of a calcfunction with just these input nodes, or ``None``."""
+    query = QueryBuilder()
+    query.append(
+        CalcFunctionNode,
+        filters={"process_type": f"aiida.calculations:{entry_point}", "attributes.exit_status": 0},
+        tag="call",
+        project="*",
+    )
+    for label, node in inputs.items():
+        query.append(Node, filters={"uuid": node.uuid}, with_outgoing="call", edge_filters={"label": label})
+    for (call,) in query.iterall():
+        if len(call.base.links.get_incoming().all_nodes()) == len(inputs):
+            return call.outputs.result
+    return None

@@ -8,6 +8,8 @@ from aiida.engine import ExitCode, WorkChain
 from aiida.orm import AbstractCode
 from aiida.plugins import DataFactory, WorkflowFactory
 
+from .surface_energy import validate_selection
+
 SurfaceEnergyWorkChain: Any = WorkflowFactory("surfbench.surface_energy")
 PotentialData: Any = DataFactory("surfbench.potential")
 
@@ -28,7 +30,7 @@ def validate_inputs(inputs: dict[str, Any], _: Any) -> str | None:
                 f"codes: none for the potential {potential.name!r}; give one under its family {potential.family!r} "
                 f"or under {row!r}."
             )
-    return None
+    return validate_selection(inputs, None)
 
 
 class BenchmarkWorkChain(WorkChain):

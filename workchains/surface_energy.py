@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from aiida.engine import ToContext, WorkChain, if_, while_
 from aiida.orm import Dict, Int
 from aiida.plugins import CalculationFactory, DataFactory
+
+from aiida_surfbench.data.selection import check_surface_selection, read_selection
 
 from .environments import find_environment
 
@@ -30,9 +33,33 @@ def validate_metrics(value: Dict | None, _: Any) -> str | None:
     if unknown:
         return f"metrics_settings has unknown keys {', '.join(unknown)}; known are {', '.join(DEFAULT_METRICS)}."
     for key, given in settings.items():
-        if isinstance(given, bool) or not isinstance(given, int) or given < 0:
-            return f"metrics_settings.{key} must be a whole number of at least 0; got {given!r}."
+        lowest = 0 if key == "seed" else 1
+        if isinstance(given, bool) or not isinstance(given, int) or given < lowest:
+            return f"metrics_settings.{key} must be a whole number of at least {lowest}; got {given!r}."
+    version, installed = settings.get("algorithm_version"), DEFAULT_METRICS["algorithm_version"]
+    if version not in (None, installed):
+        return f"metrics_settings.algorithm_version is {version}, this version of aiida-surfbench has {installed}."
     return None
+
+
+def validate_job_options(value: Mapping[str, Any] | None, _: Any) -> str | None:
+    """Return what is wrong with the input ``job_options``, or ``None``."""
+    known = PredictCalculation.spec().inputs["metadata"]["options"]
+    unknown = sorted(set(value or {}) - set(known))
+    if unknown:
+        return f"job_options has unknown keys {', '.join(unknown)}; known are {', '.join(sorted(known))}."
+    for key, given in (value or {}).items():
+        problem = known[key].validate(given)
+        if problem is not None:
+            return f"job_options.{key}: {problem.message}"
+    return None
+
+
+def validate_selection(inputs: Mapping[str, Any], _: Any) -> str | None:
+    """Return what is wrong with the input ``selection``, or ``None``."""
+    if "selection" not in inputs or "structures" not in inputs:
+        return None
+    return check_surface_selection(read_selection(inputs["selection"]), inputs["structures"].rows())
 
 
 class SurfaceEnergyWorkChain(WorkChain):
@@ -60,6 +87,7 @@ class SurfaceEnergyWorkChain(WorkChain):
             valid_type=dict,
             non_db=True,
             default=dict,
+            validator=validate_job_options,
             help="metadata.options of the jobs: resources, account, queue_name, max_wallclock_seconds, …",
         )
         step: Any = cls  # AiiDA's types want methods of WorkChain itself
@@ -117,7 +145,7 @@ class SurfaceEnergyWorkChain(WorkChain):
     def predict(self) -> Any:
         """Predict all structures, unless the environment lacks the family."""
         family = self.inputs.potential.family
-        known = self.ctx.environment.get_dict()["families"].get(family)
+        known = self.ctx.environment.get_dict().get("families", {}).get(family)
         if known is not None and not known["importable"] and self.ctx.described:
             code = self.inputs.code.full_label
             return self.exit_codes.ERROR_FAMILY_NOT_INSTALLED.format(

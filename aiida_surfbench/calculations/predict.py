@@ -12,7 +12,7 @@ from aiida.orm import Dict, SinglefileData
 
 from ..data.potential import PotentialData
 from ..data.predictions import PredictionsData
-from ..data.selection import read_selection
+from ..data.selection import check_selection, read_selection
 from ..data.structure_set import StructureSetData
 from ..runner import contract
 from .runner_job import RunnerCalculation, set_default
@@ -28,9 +28,7 @@ def validate_inputs(inputs: dict[str, Any], _: Any) -> str | None:
     if "structures" not in inputs or "potential" not in inputs:
         return None  # their own ports say so
     if "selection" in inputs:
-        unknown = sorted(set(read_selection(inputs["selection"])).difference(inputs["structures"].ids))
-        if unknown:
-            return f"selection: {unknown[0]!r} is no structure_id of the structure set."
+        return check_selection(read_selection(inputs["selection"]), inputs["structures"].ids)
     return None
 
 

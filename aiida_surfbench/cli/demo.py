@@ -14,11 +14,7 @@ from .root import cli, command_errors
 if TYPE_CHECKING:
     from aiida.orm import ProcessNode
 
-    from ..data.structure_set import SurfaceSetData
     from ..queries import Result
-
-PROFILE = "surfbench-demo"
-DATASET = "demo"
 
 
 @cli.command("demo")
@@ -37,12 +33,14 @@ def demo(output: Path, name: str) -> None:
 
     check_available(load_known(name).family)
     output.mkdir(parents=True, exist_ok=True)
-    load_demo_profile()
+    from ..ingestion import DEMO_PROFILE, demo_dataset, load_demo_profile
     from ..launch import build_benchmark
     from ..queries import results
     from . import engine
     from .run import get_potential, report
 
+    click.echo(f"AiiDA profile {DEMO_PROFILE}, made if missing (SQLite, built-in broker).", err=True)
+    load_demo_profile()
     structures = demo_dataset()
     potential = get_potential(name)
     click.echo(
@@ -56,46 +54,11 @@ def demo(output: Path, name: str) -> None:
     click.echo("Wrote " + ", ".join(str(path) for path in written))
     click.echo(
         f"Next:\n"
-        f"  aiida-surfbench -p {PROFILE} table {node.pk} --by element      the errors, element by element\n"
-        f"  verdi -p {PROFILE} node graph generate {node.pk}              where every number comes from\n"
+        f"  aiida-surfbench -p {DEMO_PROFILE} table {node.pk} --by element      the errors, element by element\n"
+        f"  verdi -p {DEMO_PROFILE} node graph generate {node.pk}              where every number comes from\n"
         f"  verdi presto --use-zeromq                              a profile for your own work, then\n"
         f"  aiida-surfbench dataset import FILE --label mine && aiida-surfbench run --dataset mine --potential {name}"
     )
-
-
-def load_demo_profile() -> None:
-    """Load the profile of the demo; make it where it is missing, without touching the default profile."""
-    from aiida import load_profile
-    from aiida.manage.configuration import create_profile, get_config
-
-    config = get_config(create=True)
-    if PROFILE not in config.profile_names:
-        click.echo(f"Making the AiiDA profile {PROFILE} (SQLite, built-in broker).", err=True)
-        create_profile(
-            config,
-            name=PROFILE,
-            email="demo@localhost",
-            storage_backend="core.sqlite_dos",
-            storage_config={"filepath": str(Path(config.dirpath) / "repository" / PROFILE)},
-            broker_backend="core.zeromq",
-            broker_config={},
-        )
-        config.set_option("runner.poll.interval", 1, scope=PROFILE)
-        config.store()
-    load_profile(PROFILE, allow_switch=True)
-
-
-def demo_dataset() -> SurfaceSetData:
-    """Return the embedded structure set as a node of the loaded profile, stored where it is missing."""
-    from ..data.structure_set import SurfaceSetData
-    from ..ingestion import find_labelled, store_surface_set
-    from ..sources.demo import DEMO_DESCRIPTION, demo_records
-
-    node = find_labelled(SurfaceSetData, DATASET)
-    if node is None:
-        click.echo("Cutting the slabs of the embedded set.", err=True)
-        node = store_surface_set(demo_records(), DATASET, {"kind": "demo", "description": DEMO_DESCRIPTION})
-    return node
 
 
 def write_figures(found: Sequence[Result], output: Path) -> list[Path]:

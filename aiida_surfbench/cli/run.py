@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,10 +10,9 @@ from .code import parse_job_options
 from .root import cli, with_profile
 
 if TYPE_CHECKING:
-    from aiida.orm import AbstractCode, ProcessNode, SinglefileData
+    from aiida.orm import AbstractCode, ProcessNode
 
     from ..data.potential import PotentialData
-    from ..data.structure_set import SurfaceSetData
 
 
 @cli.command("run")
@@ -44,7 +43,7 @@ def run(
     """
     from ..data.structure_set import SurfaceSetData
     from ..ingestion import load_labelled
-    from ..launch import build_benchmark
+    from ..launch import build_benchmark, select_elements
     from . import engine
 
     if submit_only:
@@ -55,7 +54,7 @@ def run(
         structures,
         potentials,
         _load_codes(codes),
-        selection=None if elements is None else select_elements(structures, elements),
+        selection=None if elements is None else select_elements(structures, _split(elements)),
         execution={"device": device, "batch_atoms": batch_atoms},
         job_options=parse_job_options(job_options),
     )
@@ -80,27 +79,6 @@ def get_potential(name: str) -> PotentialData:
     return load_labelled(PotentialData, name, "potential")
 
 
-def select_elements(structures: SurfaceSetData, text: str) -> SinglefileData:
-    """Return the selection of slabs of the given elements, separated by commas."""
-    from aiida.orm import Dict
-    from aiida.plugins import CalculationFactory
-
-    from ..launch import use_local_runner
-
-    elements = sorted({part.strip() for part in text.split(",") if part.strip()})
-    known = {row["element"] for row in structures.rows() if row["role"] == "slab"}
-    absent = [element for element in elements if element not in known]
-    if absent or not elements:
-        raise click.BadParameter(
-            f"the dataset has no slab of {', '.join(absent) or 'nothing'}; it has {', '.join(sorted(known))}",
-            param_hint="--elements",
-        )
-    use_local_runner()
-    select: Any = CalculationFactory("surfbench.select_structures")
-    selection: SinglefileData = select(structures, Dict({"elements": elements}), metadata={"disable_cache": True})
-    return selection
-
-
 def report(node: ProcessNode) -> None:
     """Print what a finished benchmark found; exit with an error where it failed."""
     from ..queries import metrics_records, results
@@ -114,6 +92,10 @@ def report(node: ProcessNode) -> None:
     if not node.is_finished_ok:
         raise click.ClickException(reason_of(node))
     click.echo(f"More: aiida-surfbench table {node.pk} --by element|miller|lattice|structure")
+
+
+def _split(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _load_codes(pairs: tuple[str, ...]) -> dict[str, AbstractCode]:

@@ -12,9 +12,7 @@ from .root import cli, with_profile
 from .status import reason_of
 
 if TYPE_CHECKING:
-    from aiida.orm import Dict, ProcessNode, SinglefileData
-
-    from ..queries import Result
+    from aiida.orm import ProcessNode
 
 COUNTS = {"n_bulks": "bulks", "n_slabs": "slabs", "n_failed": "failed"}
 ERRORS = {
@@ -62,7 +60,8 @@ def table(identifiers: tuple[str, ...], all_: bool, by: str, common: bool, outpu
     Errors are ML − DFT; intervals are 95 %, from resampling bulks with all their slabs. "derived" slab energies come
     from the surface energy by Eq. 1, not from a calculation of their own.
     """
-    from ..launch import use_local_runner
+    from ..data.selection import read_selection
+    from ..launch import restrict, select_common
     from ..queries import metrics_records, recent_processes, results, structure_records
 
     if all_ and identifiers:
@@ -77,11 +76,9 @@ def table(identifiers: tuple[str, ...], all_: bool, by: str, common: bool, outpu
     found = results(nodes)
     if not found:
         raise click.ClickException("None of these has results yet; see `aiida-surfbench status`.")
-    if common:
-        use_local_runner()
     selection = select_common(found) if common else None
     if by == "structure":
-        ids = None if selection is None else set(_read_ids(selection))
+        ids = None if selection is None else set(read_selection(selection))
         print_records(structure_records(found, ids), output_format, HEADERS[by])
         return
     items = [(result, result.metrics if selection is None else restrict(result, selection)) for result in found]
@@ -122,65 +119,6 @@ def print_metrics(records: Sequence[dict[str, Any]], by: str, output_format: str
     )
     if derived:
         click.echo("* derived: from the surface energy by Eq. 1, these slabs bring no total energy of their own.")
-
-
-def select_common(found: Sequence[Result]) -> SinglefileData:
-    """Return the selection of slabs every result has, as a node; an equal one is used again."""
-    from aiida.plugins import CalculationFactory
-
-    from ..ingestion import IngestionError
-
-    if len({result.structures.uuid for result in found}) > 1:
-        raise IngestionError("--common compares potentials on one dataset; these results are of several.")
-    inputs = {f"result_{number}": result.surface_energies for number, result in enumerate(found)}
-    known: SinglefileData | None = _find_created("surfbench.select_common_structures", inputs)
-    if known is not None:
-        return known
-    select: Any = CalculationFactory("surfbench.select_common_structures")
-    try:
-        selection: SinglefileData = select(**inputs, metadata={"disable_cache": True})
-    except ValueError as exception:
-        raise IngestionError(f"--common: {exception}.") from exception
-    return selection
-
-
-def restrict(result: Result, selection: SinglefileData) -> Dict:
-    """Return the metrics of a result on a selection, as a node; an equal one is used again."""
-    from aiida.plugins import CalculationFactory
-
-    settings = result.workchain.inputs.metrics_settings
-    inputs = {"surface_energies": result.surface_energies, "settings": settings, "selection": selection}
-    known: Dict | None = _find_created("surfbench.compute_metrics", inputs)
-    if known is not None:
-        return known
-    compute: Any = CalculationFactory("surfbench.compute_metrics")
-    metrics: Dict = compute(**inputs, metadata={"disable_cache": True})
-    return metrics
-
-
-def _find_created(entry_point: str, inputs: dict[str, Any]) -> Any:
-    """Return the result of an earlier call of a calcfunction with just these input nodes, or ``None``."""
-    from aiida.orm import CalcFunctionNode, Node, QueryBuilder
-
-    query = QueryBuilder()
-    query.append(
-        CalcFunctionNode,
-        filters={"process_type": f"aiida.calculations:{entry_point}", "attributes.exit_status": 0},
-        tag="call",
-        project="*",
-    )
-    for label, node in inputs.items():
-        query.append(Node, filters={"uuid": node.uuid}, with_outgoing="call", edge_filters={"label": label})
-    for (call,) in query.iterall():
-        if len(call.base.links.get_incoming().all_nodes()) == len(inputs):
-            return call.outputs.result
-    return None
-
-
-def _read_ids(selection: SinglefileData) -> list[str]:
-    from ..data.selection import read_selection
-
-    return read_selection(selection)
 
 
 def _mention_failures(nodes: Sequence[ProcessNode]) -> None:

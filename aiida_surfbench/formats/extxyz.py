@@ -32,9 +32,8 @@ from .structure_set import (
 )
 
 _MATRIX_KEYS = ("stress", "virial")  # ASE reads these as 3 × 3 matrices whatever they are
-_EMPTY_VALUE = re.compile(
-    r"""(?:^|\s)([^\s="']+)=(?:""|''|\[\s*\]|\{\s*\})(?=\s|$)"""
-)  # ASE puts the next pair in its place
+# ASE takes the next pair for the value of such a column
+_EMPTY_VALUE = re.compile(r"""(?:^|\s)([^\s="']+)=(?:""|''|\[\s*\]|\{\s*\})(?=\s|$)""")
 _KEY_PATTERN = re.compile(r"[^\s=\"'{}\[\](),\\]+")
 
 
@@ -210,7 +209,7 @@ def _check_round_trip(record: StructureRecord) -> None:
             problem = _check_text(key, value)
         elif isinstance(value, list):
             found = _read_back(key, value)
-            same = isinstance(found, np.ndarray) and repr(_column(key, found)) == repr(value)
+            same = isinstance(found, (np.ndarray, list)) and repr(_column(key, found)) == repr(value)
             problem = None if same else f"{key}: the list {value!r} would be read back as {found!r} from extended XYZ"
         else:
             continue

@@ -35,7 +35,9 @@ class RunnerParser(Parser):
     def found_by_scheduler(self) -> ExitCode | None:
         """Return what the scheduler found (walltime, memory), which no finding of ours may replace."""
         status = self.node.exit_status
-        return ExitCode(status, self.node.exit_message) if status in SCHEDULER_CODES else None
+        if status is None or status not in SCHEDULER_CODES:
+            return None
+        return ExitCode(status, self.node.exit_message)
 
     def read_results(self) -> Any:
         """Return the runner's ``results.json``, or the exit code that says why there is none."""

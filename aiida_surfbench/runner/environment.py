@@ -17,7 +17,6 @@ from typing import Any
 from .contract import DEVICE_UNAVAILABLE, ENVIRONMENT_CHANGED, FAMILIES, FAMILY_NOT_INSTALLED, JobError
 from .families import Family, get_family
 from .job import read_describe_job
-from .parts import remove_outputs
 
 #: The hidden command that imports one family and says how it went.
 PROBE = "_probe"
@@ -30,8 +29,6 @@ def run_describe(job_file: Path, results: dict[str, Any]) -> None:
     :raises JobError: a bad job, an unknown family, or a device that is not there.
     """
     start = time.monotonic()
-    if job_file.is_file():
-        remove_outputs(job_file.parent)
     job = read_describe_job(job_file)
     families = [get_family(name) for name in (FAMILIES if job.families is None else job.families)]
     found = current([get_family(name) for name in FAMILIES], job.execution["device"])

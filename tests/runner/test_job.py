@@ -15,7 +15,7 @@ from ase import Atoms
 from ase.build import bulk
 from ase.calculators import emt
 
-from aiida_surfbench.runner import parts
+from aiida_surfbench.runner import parts, predict
 from aiida_surfbench.runner.__main__ import main
 from aiida_surfbench.runner.contract import FAMILIES_NOT_YET
 
@@ -118,6 +118,35 @@ def test_a_calculator_that_broke_on_one_structure_serves_the_next(job_folder):
         records = records_of(job)
         assert records["mg"]["reason"].startswith("NotImplementedError")
         assert [record["status"] for record in records.values()] == ["failed", "ok", "ok", "ok", "ok"]
+
+
+class Greedy:
+    """Runs out of memory above one structure, and always with gold."""
+
+    cutoff = None
+    elements = None
+    dtype = "native"
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+
+    def predict(self, structures: list[Atoms], properties: list[str]) -> list[dict[str, Any]]:
+        self.sizes.append(len(structures))
+        if len(structures) > 1 or "Au" in structures[0].symbols:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+        return [{"energy": 1.0}]
+
+    def calculator(self) -> None:
+        return None
+
+
+def test_out_of_memory_halves_the_batch(capsys):
+    greedy = Greedy()
+    outcomes = predict.outcomes_of(greedy, ["energy"], small_set())
+    assert greedy.sizes == [4, 2, 1, 1, 2, 1, 1]
+    assert outcomes[:3] == [{"energy": 1.0}] * 3
+    assert str(outcomes[3]).startswith("out of memory (RuntimeError: DefaultCPUAllocator")
+    assert "halving" in capsys.readouterr().err
 
 
 def test_parts_and_a_second_start(job_folder, monkeypatch):
