@@ -18,7 +18,7 @@ from aiida.manage.configuration import create_profile, get_config
 from aiida.orm import Computer, Data, InstalledCode, QueryBuilder, load_code, load_computer, load_node
 
 from .data.potential import PotentialData
-from .data.structure_set import StructureSetData, SurfaceSetData
+from .data.structure_set import SurfaceSetData
 from .formats.pickle_scan import scan_pickle
 from .formats.structure_set import StructureRecord
 from .potentials import registry
@@ -80,7 +80,7 @@ def store_surface_set(
     """Store records as a surface set under a label; see :func:`import_surface_set`."""
     _check_free(SurfaceSetData, label, "dataset")
     node = SurfaceSetData(records, dict(source), references=references)
-    query = QueryBuilder().append(StructureSetData, filters={"attributes.sha256": node.sha256})
+    query = QueryBuilder().append(SurfaceSetData, filters={"attributes.sha256": node.sha256})
     same = query.first(flat=True)
     if same is not None:
         raise IngestionError(

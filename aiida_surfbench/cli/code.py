@@ -29,18 +29,30 @@ def setup(
 
     Repeat it whenever the environment changed.
     """
+    from aiida.common.exceptions import NotExistent
     from aiida.orm import Dict, load_computer
     from aiida.plugins import CalculationFactory
 
     from ..ingestion import get_code
     from .engine import run
 
-    node = get_code(name, python, load_computer(computer) if computer else None, prepend_text)
+    try:
+        where = load_computer(computer) if computer else None
+    except NotExistent:
+        raise click.BadParameter(
+            f"there is no computer {computer!r}; `verdi computer list` shows what there is, `verdi computer setup` "
+            "makes one",
+            param_hint="--computer",
+        ) from None
+    node = get_code(name, python, where, prepend_text)
     describe: Any = CalculationFactory("surfbench.describe")
     builder = describe.get_builder()
     builder.code = node
     builder.execution = Dict({"device": device})
-    builder.metadata.options = parse_job_options(job_options)
+    try:
+        builder.metadata.options = parse_job_options(job_options)
+    except ValueError as exception:
+        raise click.ClickException(f"--job-option: {exception}") from exception
     described = run(builder)
     if not described.is_finished_ok:
         raise click.ClickException(

@@ -80,10 +80,10 @@ def show(label: str) -> None:
 @with_profile
 def export(label: str, file: Path, force: bool) -> None:
     """Write a structure set as a structure-set FILE, every digit kept."""
-    from ..data.structure_set import StructureSetData
+    from ..data.structure_set import SurfaceSetData
     from ..ingestion import load_labelled
 
-    node = load_labelled(StructureSetData, label, "dataset")
+    node = load_labelled(SurfaceSetData, label, "dataset")
     if file.exists() and not force:
         raise click.ClickException(f"{file} exists; choose another name or add --force.")
     if not file.parent.is_dir():

@@ -50,14 +50,13 @@ def run(
         engine.check_daemon()
     structures = load_labelled(SurfaceSetData, dataset, "dataset")
     potentials = [get_potential(name) for name in names]
-    builder = build_benchmark(
-        structures,
-        potentials,
-        _load_codes(codes),
-        selection=None if elements is None else select_elements(structures, _split(elements)),
-        execution={"device": device, "batch_atoms": batch_atoms},
-        job_options=parse_job_options(job_options),
-    )
+    loaded = _load_codes(codes)
+    selection = None if elements is None else select_elements(structures, _split(elements))
+    execution = {"device": device, "batch_atoms": batch_atoms}
+    try:
+        builder = build_benchmark(structures, potentials, loaded, selection, execution, parse_job_options(job_options))
+    except ValueError as exception:  # what the ports say of an input
+        raise click.ClickException(str(exception)) from exception
     if submit_only:
         node = engine.submit(builder)
         click.echo(f"Submitted {node.process_label} <{node.pk}> {node.uuid}")
@@ -99,6 +98,7 @@ def _split(text: str) -> list[str]:
 
 
 def _load_codes(pairs: tuple[str, ...]) -> dict[str, AbstractCode]:
+    from aiida.common.exceptions import NotExistent
     from aiida.orm import load_code
 
     codes: dict[str, AbstractCode] = {}
@@ -106,5 +106,12 @@ def _load_codes(pairs: tuple[str, ...]) -> dict[str, AbstractCode]:
         family, separator, label = pair.partition("=")
         if not separator or not family or not label:
             raise click.BadParameter(f"{pair!r} is not FAMILY=CODE", param_hint="--code")
-        codes[family] = load_code(label)
+        try:
+            codes[family] = load_code(label)
+        except NotExistent:
+            raise click.BadParameter(
+                f"there is no Code {label!r}; `verdi code list` shows what there is, `aiida-surfbench code setup` "
+                "makes one",
+                param_hint="--code",
+            ) from None
     return codes
