@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import sys
+import venv
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -267,6 +268,38 @@ def benchmarked(
     from aiida_surfbench.launch import build_benchmark
 
     return run(build_benchmark(dataset, [emt, lennard_jones, no_calculator]))
+
+
+@pytest.fixture(scope="session")
+def light_python(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Return a function that makes a Python which has numpy, scipy and ase, and no potential's package.
+
+    ``light_python(script, old=True)`` writes a starter script; with ``old`` that Python says its scipy is 0.1.
+    """
+    folder = tmp_path_factory.mktemp("light")
+    venv.create(folder / "env", with_pip=False)
+    packages, old = folder / "packages", folder / "old" / "scipy-0.1.dist-info"
+    packages.mkdir()
+    old.mkdir(parents=True)
+    (old / "METADATA").write_text("Metadata-Version: 2.1\nName: scipy\nVersion: 0.1\n")
+    site = Path(np.__file__).parents[1]
+    for name in ("numpy", "scipy", "ase"):
+        for path in (*site.glob(name), *site.glob(f"{name}.libs"), *site.glob(f"{name}-*.dist-info")):
+            (packages / path.name).symlink_to(path)
+
+    def make(script: Path, old: bool = False) -> Path:
+        path = f"{folder / 'old'}:{packages}" if old else str(packages)
+        script.write_text(f"#!/bin/sh\nPYTHONPATH={path} exec {folder / 'env' / 'bin' / 'python'} \"$@\"\n")
+        script.chmod(0o755)
+        return script
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def light_code(light_python: Callable[..., Path], make_python_code: Callable[[str, str], Any], tmp_path_factory: Any) -> Any:
+    """Return the Code of a Python with numpy, scipy and ase alone."""
+    return make_python_code("light", str(light_python(tmp_path_factory.mktemp("light-code") / "python")))
 
 
 @pytest.fixture(scope="session")

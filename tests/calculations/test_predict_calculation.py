@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from aiida.engine import run_get_node
 from aiida.orm import Dict, Node, ProcessNode, QueryBuilder, SinglefileData
-from aiida.plugins import CalculationFactory, DataFactory
+from aiida.plugins import CalculationFactory
 from ase import Atoms
 from ase.calculators.emt import EMT
 
@@ -301,13 +300,3 @@ def test_potential_with_a_file_reads_its_copy(predict, alone, tmp_path):
     node = predict(alone, potential)
     assert node.is_finished_ok, node.exit_message
     assert list(node.outputs.predictions.base.attributes.get("weights")) == ["note.txt"]
-
-
-def test_entry_points_give_these_classes():
-    assert DataFactory("surfbench.potential") is PotentialData
-    assert DataFactory("surfbench.surface_set") is SurfaceSetData
-
-
-def test_record_with_a_changed_column_keeps_its_hash(metal_records):
-    record = metal_records(("Cu",))[0]
-    assert replace(record, dft_energy=0.0).sha256 == record.sha256

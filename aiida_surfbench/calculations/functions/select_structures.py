@@ -20,6 +20,8 @@ def select_structures(structures: SurfaceSetData, criteria: Dict) -> SinglefileD
     unknown = sorted(set(wanted) - {"elements"})
     if unknown:
         raise ValueError(f"unknown criteria {', '.join(unknown)}; known are: elements")
+    if "elements" not in wanted:
+        raise ValueError("criteria: elements is missing, a list of what the column element may be")
     rows = structures.rows()
     absent = sorted(set(wanted["elements"]) - {row["element"] for row in rows})
     if absent:
