@@ -73,6 +73,7 @@ def use_local_runner() -> None:
     """
     if not daemon_is_running():
         manager = get_manager()
+        manager.reset_runner()  # before the new one is made: closing a runner closes the event loop it shares with it
         manager.set_runner(manager.create_runner(communicator=None, poll_interval=SECONDS_BETWEEN_LOOKS))
 
 

@@ -182,15 +182,9 @@ def dataset(aiida_profile: Any, metal_records: Callable[..., list[Any]]) -> Any:
 @pytest.fixture(scope="session")
 def run(code: Any) -> Callable[[Any], Any]:
     """Return a function that runs a builder in place and returns the process node."""
-    from aiida.manage import get_manager
-
     from aiida_surfbench.launch import run_in_place
 
-    def run_builder(builder: Any) -> Any:
-        get_manager().reset_runner()  # TEMPORARY
-        return run_in_place(builder)
-
-    return run_builder
+    return lambda builder: run_in_place(builder)
 
 
 @pytest.fixture(scope="session")

@@ -90,6 +90,7 @@ class SurfaceEnergyWorkChain(WorkChain):
             validator=validate_job_options,
             help="metadata.options of the jobs: resources, account, queue_name, max_wallclock_seconds, …",
         )
+        spec.inputs.validator = validate_selection
         step: Any = cls  # AiiDA's types want methods of WorkChain itself
         spec.outline(
             step.setup,

@@ -139,7 +139,8 @@ class StructureSetData(Data):
         :raises KeyError: if an id is not in the set.
         """
         with tempfile.NamedTemporaryFile("w", suffix=".extxyz", encoding="utf-8") as stream:
-            self.write_structures(stream, ids)
+            if self.write_structures(stream, ids) == 0:
+                return
             stream.flush()
             yield from read_structures(stream.name)
 

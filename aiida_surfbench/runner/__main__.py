@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 import traceback
@@ -53,6 +54,7 @@ def _run(command: str, job_file: Path) -> tuple[dict[str, Any], dict[str, str] |
         "error": None,
     }
     try:
+        _require("numpy", "ase")
         if command == contract.PREDICT:
             from . import predict
 
@@ -71,6 +73,16 @@ def _run(command: str, job_file: Path) -> tuple[dict[str, Any], dict[str, str] |
         traceback.print_exc()
         return results, {"code": contract.UNEXPECTED, "message": f"{type(error).__name__}: {error}"}
     return results, None
+
+
+def _require(*modules: str) -> None:
+    for name in modules:
+        if importlib.util.find_spec(name) is None:
+            raise contract.JobError(
+                contract.FAMILY_NOT_INSTALLED,
+                f"The Python {sys.executable} has no package {name}: install a potential's packages there, or use a "
+                "Code of another Python.",
+            )
 
 
 if __name__ == "__main__":

@@ -14,8 +14,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from .contract import DEVICE_UNAVAILABLE, ENVIRONMENT_CHANGED, FAMILIES, FAMILY_NOT_INSTALLED, JobError
+from .contract import ENVIRONMENT_CHANGED, FAMILIES, FAMILY_NOT_INSTALLED, JobError
 from .families import Family, get_family
+from .families._torch import gpu_name
 from .job import read_describe_job
 
 #: The hidden command that imports one family and says how it went.
@@ -65,21 +66,7 @@ def device_class(device: str) -> str:
 
     :raises JobError: ``device_unavailable``: a GPU was asked for and torch sees none.
     """
-    if device == "cpu":
-        return "cpu"
-    try:
-        torch = importlib.import_module("torch")
-    except ImportError as error:
-        raise JobError(
-            DEVICE_UNAVAILABLE, f"execution.device is {device!r}, but torch cannot be imported here ({error})."
-        ) from error
-    if not torch.cuda.is_available():
-        raise JobError(
-            DEVICE_UNAVAILABLE,
-            f"execution.device is {device!r}, but torch {torch.__version__} sees no GPU on this machine: "
-            "ask the scheduler for one, install a torch with CUDA, or use 'cpu'.",
-        )
-    return str(torch.cuda.get_device_name(0))
+    return "cpu" if device == "cpu" else gpu_name()
 
 
 def compare(described: dict[str, Any], found: dict[str, Any], distributions: Iterable[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import resource
 import sys
 import time
@@ -85,6 +86,7 @@ def _load(job: PredictJob, family: Family, results: dict[str, Any], timings: dic
     begin = time.monotonic()
     potential = family.load(paths, job.potential.config, device, dtype, set(job.potential.trusted))
     timings["load_s"] = round(time.monotonic() - begin, 3)
+    gc.freeze()  # what was imported and loaded stays: the collector need not walk over it at every batch
     results["dtype"] = potential.dtype
     return potential
 

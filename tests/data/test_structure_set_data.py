@@ -112,6 +112,8 @@ def test_write_structures_selects_in_the_order_of_the_set(dataset):
     text = stream.getvalue()
     assert text.index("structure_id=Ag-bulk") < text.index("structure_id=Cu-111")
     assert text.count("structure_id=") == 2
+    assert dataset.write_structures(io.StringIO(), []) == 0
+    assert list(dataset.iter_structures([])) == []
     everything = io.StringIO()
     assert dataset.write_structures(everything) == 18
     assert everything.getvalue() == dataset.base.repository.get_object_content(shard_path(0))

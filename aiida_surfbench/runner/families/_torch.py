@@ -1,4 +1,4 @@
-"""What the torch families share: reading a checkpoint without running its code."""
+"""What the torch families share: the device, and reading a checkpoint without running its code."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from ..contract import POTENTIAL_UNREADABLE, WEIGHTS_UNTRUSTED, JobError
+from ..contract import DEVICE_UNAVAILABLE, POTENTIAL_UNREADABLE, WEIGHTS_UNTRUSTED, JobError
 from ..files import sha256_of
 
 
@@ -19,6 +19,26 @@ def one_thread(device: str) -> None:
 
     if device == "cpu":
         torch.set_num_threads(1)
+
+
+def gpu_name() -> str:
+    """Return the name of the GPU that torch sees.
+
+    :raises JobError: ``device_unavailable`` if it sees none.
+    """
+    try:
+        import torch
+    except ImportError as error:
+        raise JobError(
+            DEVICE_UNAVAILABLE, f"execution.device is 'cuda', but torch cannot be imported here ({error})."
+        ) from error
+    if not torch.cuda.is_available():
+        raise JobError(
+            DEVICE_UNAVAILABLE,
+            f"execution.device is 'cuda', but torch {torch.__version__} sees no GPU on this machine: "
+            "ask the scheduler for one, install a torch with CUDA, or use 'cpu'.",
+        )
+    return str(torch.cuda.get_device_name(0))
 
 
 def load_checkpoint(path: Path, trusted: set[str]) -> Any:

@@ -48,10 +48,11 @@ class M3gnetPotential:
 
     dtype = "float32"
 
-    def __init__(self, potential: Any) -> None:
+    def __init__(self, potential: Any, device: str) -> None:
         from matgl.ext.ase import Atoms2Graph
 
         self._potential = potential
+        self._device = device
         self.cutoff: float | None = float(potential.model.cutoff)
         self.elements: frozenset[str] | None = frozenset(potential.model.element_types)
         self._converter = Atoms2Graph(tuple(potential.model.element_types), potential.model.cutoff)
@@ -65,9 +66,11 @@ class M3gnetPotential:
         potential.calc_stresses = "stress" in properties
         potential.calc_forces = len(properties) > 1  # matgl gives no stress without forces
         graphs, lattices, states = zip(*(self._converter.get_graph(atoms) for atoms in structures))
-        lattice = torch.cat([item.reshape(1, 3, 3) for item in lattices])
-        state = torch.from_numpy(np.stack(states)).to(lattice.device)
-        energies, forces, stresses, *_ = potential(Batch.from_data_list(list(graphs)), lattice, state)
+        lattice = torch.cat([item.reshape(1, 3, 3) for item in lattices]).to(self._device)
+        state = torch.from_numpy(np.stack(states)).to(self._device)
+        batch = Batch.from_data_list(list(graphs)).to(self._device)
+        with torch.set_grad_enabled(potential.calc_forces):
+            energies, forces, stresses, *_ = potential(batch, lattice, state)
         # One structure gives a scalar energy.
         results: list[dict[str, Any]] = [{"energy": float(item)} for item in energies.detach().reshape(-1).cpu()]
         if "forces" in properties:
@@ -101,7 +104,7 @@ def load(files: dict[str, Path], config: dict[str, Any], device: str, dtype: str
         potential = Potential.load({name: paths[name] for name in _FILES})
     except Exception as error:  # whatever matgl makes of files that are no M3GNet; the reason is kept
         raise unreadable(paths["model.pt"], "M3GNet potential", error) from error
-    return M3gnetPotential(potential.to(device).eval())
+    return M3gnetPotential(potential.to(device).eval(), device)
 
 
 def _check_classes(paths: dict[str, Path], trusted: set[str]) -> None:
