@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from aiida.common.exceptions import ConfigurationError
 from aiida.engine.daemon.client import get_daemon_client
 from aiida.engine.utils import loop_scope
 from aiida.manage import get_manager
-from aiida.orm import AbstractCode, CalcFunctionNode, Dict, Node, ProcessNode, QueryBuilder, SinglefileData
+from aiida.orm import AbstractCode, CalcFunctionNode, CalcJobNode, Dict, Node, ProcessNode, QueryBuilder, SinglefileData
 from aiida.plugins import CalculationFactory, WorkflowFactory
+from plumpy import ProcessState
 
 from .data.potential import PotentialData
 from .data.structure_set import SurfaceSetData
@@ -91,17 +95,59 @@ def run_in_place(builder: Any, look: Callable[[ProcessNode], None] | None = None
             look(process.node)
             await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
 
-    with loop_scope(runner.loop):
+    with loop_scope(runner.loop), _interruptible(runner.loop):
         watching = runner.loop.create_task(watch())
         try:
             process.execute()
         except KeyboardInterrupt:
-            process.kill("stopped by the user")
+            kill_tree(process.node)
             raise
         finally:
             watching.cancel()
+            runner.loop.run_until_complete(asyncio.wait([watching]))  # a task that is dropped pending is complained of
     node: ProcessNode = process.node
     return node
+
+
+def kill_tree(node: ProcessNode) -> None:
+    """End a process that ran in this program, and all it called: cancel their jobs and mark them as killed.
+
+    AiiDA's own way to kill children goes through the broker, which is not there in place.
+    """
+    for child in [*node.called_descendants, node]:
+        if child.is_terminated:
+            continue
+        job_id = child.get_job_id() if isinstance(child, CalcJobNode) else None
+        if isinstance(child, CalcJobNode) and job_id is not None and child.computer is not None:
+            with child.get_transport() as transport:
+                scheduler = child.computer.get_scheduler()
+                scheduler.set_transport(transport)
+                scheduler.kill_job(job_id)
+        child.set_process_state(ProcessState.KILLED)
+        child.set_process_status("killed by an interrupt of the program it ran in")
+        child.seal()
+
+
+@contextmanager
+def _interruptible(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """Raise KeyboardInterrupt between two steps of the loop, at Ctrl-C and at a request to terminate.
+
+    Python's own handler raises in the middle of whatever runs, which may be a step that swallows it.
+    """
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # only there can handlers be set
+        yield
+        return
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, interrupt)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
 
 
 def select_elements(structures: SurfaceSetData, elements: Iterable[str]) -> SinglefileData:

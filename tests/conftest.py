@@ -1,4 +1,4 @@
-"""One AiiDA profile for all tests, small surface sets, a fast real potential (ASE's EMT), and processes run in place."""
+"""One AiiDA profile for all tests, small surface sets, a fast real potential (ASE's EMT), processes run in place."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ def run(code: Any) -> Callable[[Any], Any]:
     """Return a function that runs a builder in place and returns the process node."""
     from aiida_surfbench.launch import run_in_place
 
-    return lambda builder: run_in_place(builder)
+    return run_in_place
 
 
 @pytest.fixture(scope="session")
@@ -283,7 +283,7 @@ def light_python(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path
 
     def make(script: Path, old: bool = False) -> Path:
         path = f"{folder / 'old'}:{packages}" if old else str(packages)
-        script.write_text(f"#!/bin/sh\nPYTHONPATH={path} exec {folder / 'env' / 'bin' / 'python'} \"$@\"\n")
+        script.write_text(f'#!/bin/sh\nPYTHONPATH={path} exec {folder / "env" / "bin" / "python"} "$@"\n')
         script.chmod(0o755)
         return script
 
@@ -291,7 +291,9 @@ def light_python(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path
 
 
 @pytest.fixture(scope="session")
-def light_code(light_python: Callable[..., Path], make_python_code: Callable[[str, str], Any], tmp_path_factory: Any) -> Any:
+def light_code(
+    light_python: Callable[..., Path], make_python_code: Callable[[str, str], Any], tmp_path_factory: Any
+) -> Any:
     """Return the Code of a Python with numpy, scipy and ase alone."""
     return make_python_code("light", str(light_python(tmp_path_factory.mktemp("light-code") / "python")))
 

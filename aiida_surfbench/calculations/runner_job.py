@@ -40,8 +40,10 @@ def validate_execution(value: Dict | None, _: Any) -> str | None:
 
 def set_default(spec: CalcJobProcessSpec, option: str, value: Any) -> None:
     """Set the default of one of ``metadata.options``."""
-    options: Any = spec.inputs["metadata"]
-    options["options"][option].default = value
+    metadata: Any = spec.inputs["metadata"]
+    port = metadata["options"][option]
+    port.default = value
+    port.required = False  # else a builder that is given other options asks for this one, despite the default
 
 
 class RunnerCalculation(CalcJob):

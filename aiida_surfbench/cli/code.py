@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from .root import cli, with_profile
+from .root import cli, program, with_profile
 
 
 @cli.group("code")
@@ -64,7 +64,8 @@ def setup(
     for family, facts in sorted(environment["families"].items()):
         click.echo(f"  {family}: {'version ' + str(facts['version']) if facts['importable'] else facts['reason']}")
     usable = [family for family, facts in environment["families"].items() if facts["importable"]]
-    click.echo(f"Next: aiida-surfbench run … --code {usable[0] if usable else 'FAMILY'}={node.full_label}")
+    if usable:
+        click.echo(f"Next: {program()} run --dataset L --potential P --code {usable[0]}={node.full_label}")
 
 
 def parse_job_options(pairs: tuple[str, ...]) -> dict[str, Any]:

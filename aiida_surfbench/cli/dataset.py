@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from .output import format_option, print_records
-from .root import cli, with_profile
+from .root import cli, program, with_profile
 
 
 @cli.group("dataset")
@@ -28,7 +28,7 @@ def import_(file: Path, label: str, no_references: bool) -> None:
     click.echo(
         f"Stored {label!r} <{node.pk}>: {node.n_slabs} slabs and {node.n_bulks} bulks of {len(node.elements)} elements."
     )
-    click.echo(f"Next: aiida-surfbench run --dataset {label} --potential chgnet-0.3.0")
+    click.echo(f"Next: {program()} run --dataset {label} --potential chgnet-0.3.0")
 
 
 @dataset.command("list")

@@ -32,7 +32,12 @@ def demo(output: Path, name: str) -> None:
     from ..potentials.registry import check_available, load_known
 
     check_available(load_known(name).family)
-    output.mkdir(parents=True, exist_ok=True)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as exception:
+        raise click.ClickException(
+            f"--output: the folder {output} cannot be made: {exception.strerror}."
+        ) from exception
     from ..ingestion import DEMO_PROFILE, demo_dataset, load_demo_profile
     from ..launch import build_benchmark
     from ..queries import results
@@ -53,11 +58,11 @@ def demo(output: Path, name: str) -> None:
     written = [*write_figures(results([node]), output), *write_graph(node, output)]
     click.echo("Wrote " + ", ".join(str(path) for path in written))
     click.echo(
-        f"Next:\n"
-        f"  aiida-surfbench -p {DEMO_PROFILE} table {node.pk} --by element      the errors, element by element\n"
-        f"  verdi -p {DEMO_PROFILE} node graph generate {node.pk}              where every number comes from\n"
-        f"  verdi presto --use-zeromq                              a profile for your own work, then\n"
-        f"  aiida-surfbench dataset import FILE --label mine && aiida-surfbench run --dataset mine --potential {name}"
+        f"Where every number comes from: verdi -p {DEMO_PROFILE} node graph generate {node.pk}\n"
+        "Next, a profile for your own work, and your own surfaces in it:\n"
+        "  verdi presto --use-zeromq\n"
+        "  aiida-surfbench dataset import FILE --label mine\n"
+        f"  aiida-surfbench run --dataset mine --potential {name}"
     )
 
 

@@ -84,6 +84,16 @@ def with_profile(function: Callable[P, R]) -> Callable[P, R]:
     return wrapper
 
 
+def program() -> str:
+    """Return how to call this program for the loaded profile, for the commands that messages propose."""
+    from aiida.manage import get_manager
+
+    profile = get_manager().get_profile()
+    if profile is None or profile.name == get_manager().get_config().default_profile_name:
+        return "aiida-surfbench"
+    return f"aiida-surfbench -p {profile.name}"
+
+
 def main() -> Any:
     """Entry point of ``aiida-surfbench``."""
     return cli(prog_name="aiida-surfbench")

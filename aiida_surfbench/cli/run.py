@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .code import parse_job_options
-from .root import cli, with_profile
+from .root import cli, program, with_profile
 
 if TYPE_CHECKING:
     from aiida.orm import AbstractCode, ProcessNode
@@ -60,7 +60,7 @@ def run(
     if submit_only:
         node = engine.submit(builder)
         click.echo(f"Submitted {node.process_label} <{node.pk}> {node.uuid}")
-        click.echo(f"Follow it with: aiida-surfbench status {node.pk}")
+        click.echo(f"Follow it with: {program()} status {node.pk}")
         return
     report(engine.run(builder))
 
@@ -90,7 +90,7 @@ def report(node: ProcessNode) -> None:
     click.echo(f"{node.process_label} <{node.pk}> {node.uuid}")
     if not node.is_finished_ok:
         raise click.ClickException(reason_of(node))
-    click.echo(f"More: aiida-surfbench table {node.pk} --by element|miller|lattice|structure")
+    click.echo(f"More: {program()} table {node.pk} --by element (or miller, lattice, structure)")
 
 
 def _split(text: str) -> list[str]:

@@ -34,6 +34,13 @@ def alone(make_record):
     return StructureSetData([make_record(atoms, "Cu-simple")]).store()
 
 
+def submit_with(builder, **inputs):
+    """Set inputs, some of which are refused there and then, and run."""
+    for name, value in inputs.items():
+        setattr(builder, name, Dict(value))
+    run_get_node(builder)
+
+
 def test_energies_forces_and_stresses_are_those_of_the_calculator(predicted, dataset):
     assert predicted.is_finished_ok, predicted.exit_message
     predictions = predicted.outputs.predictions
@@ -134,8 +141,7 @@ def test_selection_predicts_only_what_it_names(predict, dataset, emt):
 )
 def test_options_that_cannot_be_met_are_refused_at_submission(builder, options, words):
     with pytest.raises(ValueError, match="options") as refusal:
-        builder.options = Dict(options)
-        run_get_node(builder)
+        submit_with(builder, options=options)
     assert words in str(refusal.value)
 
 
@@ -151,8 +157,7 @@ def test_options_that_cannot_be_met_are_refused_at_submission(builder, options, 
 )
 def test_execution_that_cannot_be_met_is_refused_at_submission(builder, execution, words):
     with pytest.raises(ValueError, match="execution") as refusal:
-        builder.execution = Dict(execution)
-        run_get_node(builder)
+        submit_with(builder, execution=execution)
     assert words in str(refusal.value)
 
 

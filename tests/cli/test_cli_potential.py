@@ -23,7 +23,9 @@ def test_known_potentials_have_their_facts(invoke, load_json):
     assert records["chgnet-0.3.0"]["available"] is True
     assert records["mace-mp-0-small"]["available"] is False
     for record in records.values():
-        assert {"version", "training_set", "n_parameters", "licence", "elements", "weights", "functional"} <= set(record)
+        assert {"version", "training_set", "n_parameters", "licence", "elements", "weights", "functional"} <= set(
+            record
+        )
         assert record["training_set"]["name"]
     table = invoke("potential", "known").output
     assert all(name in table for name in KNOWN)
@@ -52,7 +54,16 @@ def test_reference_keeps_the_weights_in_the_package(invoke, refuse, tmp_path):
     assert node.storage == "package"
     assert node.embedded_files() == {}
     assert node.base.attributes.get("manifest")["model.pth.tar"]["package"] == "chgnet"
-    arguments = ("potential", "install", "chgnet-0.2.0", "--label", "y", "--reference", "--file", tmp_path / "x.pth.tar")
+    arguments = (
+        "potential",
+        "install",
+        "chgnet-0.2.0",
+        "--label",
+        "y",
+        "--reference",
+        "--file",
+        tmp_path / "x.pth.tar",
+    )
     assert "--reference" in refuse(*arguments)
     assert "--reference" in refuse("potential", "install", "x", "--family", "ase", "--factory", "a:b", "--reference")
 
@@ -135,7 +146,7 @@ def test_any_ase_calculator(invoke):
         (("x", "--family", "chgnet"), "is missing from what was given"),
         (("x", "--family", "mace"), "later version"),
         (("x", "--family", "spam"), "no family 'spam'"),
-        (("x", "--family", "ase", "--factory", "a:b", "--label", ""), "must not be empty"),
+        (("x", "--family", "ase", "--factory", "a:b", "--label", " "), "must not be empty"),
     ],
 )
 def test_mistakes_are_one_sentence(refuse, arguments, words):

@@ -71,7 +71,11 @@ def test_get_ase_brings_the_columns(dataset):
     assert isinstance(atoms, Atoms)
     assert atoms.get_chemical_formula() == "Cu4"
     assert atoms.pbc.all()
-    assert (atoms.info["role"], atoms.info["bulk_id"], list(atoms.info["miller_index"])) == ("slab", "Cu-bulk", [1, 1, 1])
+    assert (atoms.info["role"], atoms.info["bulk_id"], list(atoms.info["miller_index"])) == (
+        "slab",
+        "Cu-bulk",
+        [1, 1, 1],
+    )
     with pytest.raises(KeyError, match="no-such"):
         dataset.get_ase("no-such")
 
@@ -134,9 +138,7 @@ def test_shards_are_written_and_read_apart(aiida_profile, metal_records, monkeyp
     assert node.base.attributes.get("shard_sizes") == [5, 5, 5, 3]
     assert node.shards == [shard_path(number) for number in range(4)]
     assert [row["shard"] for row in node.rows()] == [number // 5 for number in range(18)]
-    assert all(
-        exactly_equal(one, two) for one, two in zip(records, node.iter_structures(), strict=True)
-    )
+    assert all(exactly_equal(one, two) for one, two in zip(records, node.iter_structures(), strict=True))
     opened = []
     original = type(node.base.repository).open
 
@@ -238,7 +240,7 @@ def test_invalid_surface_set_is_refused_with_frame_and_field(
 @pytest.mark.parametrize("role", ["bulk", "slab"])
 def test_set_of_one_role_is_refused(aiida_profile, metal_records, role):
     records = [record for record in metal_records(("Cu",)) if record.role == role]
-    with pytest.raises(StructureSetError, match="at least one bulk and one slab|is not in the set"):
+    with pytest.raises(StructureSetError, match=r"at least one bulk and one slab|is not in the set"):
         SurfaceSetData(records)
 
 

@@ -107,69 +107,75 @@ def test_unreadable_results(parse, outputs, content, words):
     assert found["predictions"].n_ok == 18
 
 
-def damage(files, name):
-    """Return files with one fault in the parts."""
-    content = files[PART]
-    first = lines(files)[0]
-    if name == "truncated":
-        return {**files, PART: content[:-20]}
-    if name == "garbled":
-        return {**files, PART: b"\x00\xff" + content[2:]}
-    if name == "no result":
-        return {**files, PART: content + b'{"energy": 1.0}\n'}
-    if name == "a list":
-        return {**files, PART: content + b"[1]\n"}
-    if name == "unhashable id":
-        return {**files, PART: content + b'{"structure_id": ["x"], "status": "ok", "energy": 1.0}\n'}
-    if name == "twice":
-        return {**files, PART: content + first.encode()}
-    if name == "twice in two parts":
-        return {**files, "parts/000001.jsonl": first.encode(), "parts/000001.npz": files[ARRAYS]}
-    if name == "stranger":
-        return {**files, PART: content.replace(b'"Cu-111"', b'"Xx-999"')}
-    if name == "no energy":
-        return {**files, PART: re.sub(rb'"energy": [-0-9.e]+', b'"energy": null', content, count=1)}
-    if name == "not a number":
-        return {**files, PART: re.sub(rb'"energy": [-0-9.e]+', b'"energy": NaN', content, count=1)}
-    if name == "truncated arrays":
-        return {**files, ARRAYS: files[ARRAYS][:-100]}
-    if name == "flipped arrays":
-        arrays = bytearray(files[ARRAYS])
-        arrays[len(arrays) // 2] ^= 0xFF
-        return {**files, ARRAYS: bytes(arrays)}
-    if name == "no arrays":
-        return {key: value for key, value in files.items() if key != ARRAYS}
+def with_part(files, change):
+    """Return the files with the content of the part changed."""
+    return {**files, PART: change(files[PART])}
+
+
+def with_energy(files, value):
+    """Return the files with the first energy replaced."""
+    return with_part(files, lambda content: re.sub(rb'"energy": [-0-9.e]+', b'"energy": ' + value, content, count=1))
+
+
+def flip(content):
+    """Return bytes with one in the middle changed."""
+    changed = bytearray(content)
+    changed[len(changed) // 2] ^= 0xFF
+    return bytes(changed)
+
+
+def npz(**arrays):
+    """Return the bytes of an npz file."""
     stream = io.BytesIO()
-    np.savez(stream, structure_id=np.array(["Cu-111"]), n_atoms=np.array([4]), forces=np.zeros((4, 3)))
-    if name == "arrays without stress":
-        return {**files, ARRAYS: stream.getvalue()}
-    np.savez(stream := io.BytesIO(), structure_id=np.array(["Cu-111"]), forces=np.zeros((4, 3)), stress=np.zeros(6))
-    assert name == "arrays of others"
-    return {**files, ARRAYS: stream.getvalue()}
+    np.savez(stream, **arrays)
+    return stream.getvalue()
 
 
-@pytest.mark.parametrize(
-    ("fault", "words"),
-    [
-        ("truncated", "line 18 is no result"),
-        ("garbled", "line 1 is no result"),
-        ("no result", "line 19 is no result"),
-        ("a list", "line 19 is no result"),
-        ("unhashable id", "line 19 is no result"),
-        ("twice", "line 19 answers a second time for 'Ag-bulk'"),
-        ("twice in two parts", "000001.jsonl answers a second time for 'Ag-bulk'"),
-        ("stranger", "holds 'Xx-999', which was not asked for"),
-        ("no energy", "line 1 is no result"),
-        ("not a number", "line 1 is no result"),
-        ("truncated arrays", "000000.npz cannot be read"),
-        ("flipped arrays", "000000.npz"),
-        ("no arrays", "000000.npz is missing"),
-        ("arrays without stress", "no sound stress"),
-        ("arrays of others", "other structures than its jsonl"),
-    ],
-)
-def test_unreadable_parts(parse, outputs, fault, words):
-    found, exit_code = parse(damage(outputs, fault))
+OTHERS = {"structure_id": np.array(["Cu-111"]), "n_atoms": np.array([4]), "forces": np.zeros((4, 3))}
+FAULTS = {
+    "truncated": (lambda files: with_part(files, lambda content: content[:-20]), "line 18 is no result"),
+    "garbled": (lambda files: with_part(files, lambda content: b"\x00\xff" + content[2:]), "line 1 is no result"),
+    "no result": (
+        lambda files: with_part(files, lambda content: content + b'{"energy": 1.0}\n'),
+        "line 19 is no result",
+    ),
+    "a list": (lambda files: with_part(files, lambda content: content + b"[1]\n"), "line 19 is no result"),
+    "unhashable id": (
+        lambda files: with_part(files, lambda content: content + b'{"structure_id": ["x"], "status": "ok"}\n'),
+        "line 19 is no result",
+    ),
+    "twice": (
+        lambda files: with_part(files, lambda content: content + lines(files)[0].encode()),
+        "line 19 answers a second time for 'Ag-bulk'",
+    ),
+    "twice in two parts": (
+        lambda files: {**files, "parts/000001.jsonl": lines(files)[0].encode(), "parts/000001.npz": files[ARRAYS]},
+        "000001.jsonl answers a second time for 'Ag-bulk'",
+    ),
+    "stranger": (
+        lambda files: with_part(files, lambda content: content.replace(b'"Cu-111"', b'"Xx-999"')),
+        "holds 'Xx-999', which was not asked for",
+    ),
+    "no energy": (lambda files: with_energy(files, b"null"), "line 1 is no result"),
+    "not a number": (lambda files: with_energy(files, b"NaN"), "line 1 is no result"),
+    "truncated arrays": (lambda files: {**files, ARRAYS: files[ARRAYS][:-100]}, "000000.npz cannot be read"),
+    "flipped arrays": (lambda files: {**files, ARRAYS: flip(files[ARRAYS])}, "000000.npz"),
+    "no arrays": (
+        lambda files: {name: content for name, content in files.items() if name != ARRAYS},
+        "000000.npz is missing",
+    ),
+    "arrays without stress": (lambda files: {**files, ARRAYS: npz(**OTHERS)}, "no sound stress"),
+    "arrays of others": (
+        lambda files: {**files, ARRAYS: npz(**OTHERS, stress=np.zeros((1, 6)))},
+        "other structures than its jsonl",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_unreadable_parts(parse, outputs, fault):
+    damage, words = FAULTS[fault]
+    found, exit_code = parse(damage(outputs))
     assert exit_code.status == 311
     assert "parts/" in exit_code.message
     assert words in exit_code.message
@@ -280,7 +286,7 @@ def test_what_the_scheduler_found_is_not_overwritten(parse, outputs, fault):
     if fault == "results":
         del outputs["results.json"]
     elif fault == "garbled":
-        outputs = damage(outputs, "garbled")
+        outputs = FAULTS["garbled"][0](outputs)
     elif fault == "error":
         outputs = altered(outputs, status="failed", error={"code": "unexpected", "message": "x"})
     found, exit_code = parse(outputs, scheduler=120)
@@ -292,15 +298,9 @@ def test_what_the_scheduler_found_is_not_overwritten(parse, outputs, fault):
 def test_no_usable_structure(parse, outputs):
     rows = [json.loads(line) for line in lines(outputs)]
     failed = [{**row, "status": "failed", "reason": f"no {row['structure_id']}", "energy": None} for row in rows]
-    stream = io.BytesIO()
-    np.savez(
-        stream,
-        structure_id=np.array([], dtype=np.str_),
-        n_atoms=np.array([], dtype=int),
-        forces=np.zeros((0, 3)),
-        stress=np.zeros((0, 6)),
-    )
-    files = {**outputs, PART: "".join(json.dumps(row) + "\n" for row in failed).encode(), ARRAYS: stream.getvalue()}
+    empty = np.array([], dtype=np.str_), np.array([], dtype=int), np.zeros((0, 3)), np.zeros((0, 6))
+    arrays = npz(**dict(zip(("structure_id", "n_atoms", "forces", "stress"), empty, strict=True)))
+    files = {**outputs, PART: "".join(json.dumps(row) + "\n" for row in failed).encode(), ARRAYS: arrays}
     found, exit_code = parse(files)
     assert exit_code.status == 501
     assert "None of the 18 structures" in exit_code.message

@@ -32,6 +32,12 @@ def few(aiida_profile, metal_records):
     return SurfaceSetData(metal_records(("Ni",), shift=0.5)).store()
 
 
+def submit_with(builder, name, value):
+    """Set an input, which may be refused there and then, and run."""
+    setattr(builder, name, value)
+    run_get_node(builder)
+
+
 def test_outputs(evaluated, dataset):
     outputs = evaluated.outputs
     assert set(outputs) == {"predictions", "surface_energies", "metrics"}
@@ -210,8 +216,7 @@ def test_environment_that_changed_is_described_again(run, builder, light_python,
 def test_bad_settings_are_refused_at_submission(builder, name, value, words):
     count = QueryBuilder().append(Node).count()
     with pytest.raises(ValueError, match=name) as refusal:
-        setattr(builder, name, value if name == "job_options" else Dict(value))
-        run_get_node(builder)
+        submit_with(builder, name, value if name == "job_options" else Dict(value))
     assert words in str(refusal.value)
     assert QueryBuilder().append(Node).count() == count
 

@@ -30,7 +30,13 @@ def compute_surface_energies(
     :param potential: what made the predictions; only its name is used.
     :param algorithm_version: of :mod:`aiida_surfbench.science.surface_energy`, so that re-use sees a change.
     :param selection: the structures meant; without it all of the set.
+    :raises ValueError: if the algorithm version asked for is not the installed one.
     """
+    if algorithm_version.value != surface_energy.ALGORITHM_VERSION:
+        raise ValueError(
+            f"surface energies of algorithm version {algorithm_version.value} asked for, "
+            f"{surface_energy.ALGORITHM_VERSION} is installed"
+        )
     rows = structures.rows()
     if selection is not None:
         keep = set(read_selection(selection))
