@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import json
+import os
 import platform
 import subprocess
 import sys
 import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -33,7 +35,9 @@ def run_describe(job_file: Path, results: dict[str, Any]) -> None:
     job = read_describe_job(job_file)
     families = [get_family(name) for name in (FAMILIES if job.families is None else job.families)]
     found = current([get_family(name) for name in FAMILIES], job.execution["device"])
-    found["families"] = {family.NAME: _probe_in_subprocess(family) for family in families}
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:  # the threads only wait for their processes
+        probes = pool.map(_probe_in_subprocess, families)
+        found["families"] = {family.NAME: outcome for family, outcome in zip(families, probes)}
     results["environment"] = found
     results["timings"] = {"total_s": round(time.monotonic() - start, 3)}
 
@@ -102,7 +106,7 @@ def require_installed(family: Family) -> None:
         raise JobError(
             FAMILY_NOT_INSTALLED,
             f"The family {family.NAME} is {missing} in {sys.prefix}; there, run: "
-            f"pip install 'aiida-surfbench[{family.NAME}]', or give the code the Python that has it.",
+            f"pip install {family.DISTRIBUTIONS[0]}, or give the code the Python that has it.",
         )
 
 
@@ -114,7 +118,7 @@ def require_importable(family: Family) -> None:
         raise JobError(
             FAMILY_NOT_INSTALLED,
             f"The family {family.NAME} is installed in {sys.prefix} but cannot be imported ({error}); "
-            f"there, run: pip install 'aiida-surfbench[{family.NAME}]'.",
+            f"there, run: pip install {family.DISTRIBUTIONS[0]}.",
         ) from error
 
 

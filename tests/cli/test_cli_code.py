@@ -35,7 +35,7 @@ def test_what_is_no_python(refuse, tmp_path):
     script = tmp_path / "no-python"
     script.write_text("#!/bin/sh\necho 'cannot do that' >&2\nexit 1\n")
     script.chmod(0o755)
-    sentence = refuse("code", "setup", "no-python", "--python", script)
+    sentence = refuse("code", "setup", "not-a-python", "--python", script)
     assert "could not be described" in sentence
     assert "cannot do that" in sentence
 

@@ -62,7 +62,7 @@ def test_demo(program, tmp_path, child_environment, path_without_dot):
     assert "BenchmarkWorkChain <" in process.stdout
     assert "chgnet-0.3.0" in process.stdout
     assert "RMSE" in process.stdout
-    assert "Next:" in process.stdout
+    assert "Next" in process.stdout
     assert "ideal terminations" in process.stderr
     assert "`dot` is not installed" in process.stderr
     out = tmp_path / "out"
@@ -127,7 +127,7 @@ def test_profile_without_and_with_a_daemon(program, request, tmp_path, light_pyt
     in_place = program("aiida-surfbench", *run, "--elements", "Cu")
     assert "BenchmarkWorkChain <" in in_place.stdout
 
-    request.addfinalizer(lambda: program("verdi", "daemon", "stop"))
+    request.addfinalizer(lambda: program("verdi", "daemon", "stop", "--timeout", 60))
     program("verdi", "daemon", "start")
     submitted = program("aiida-surfbench", *run, "--submit").stdout
     assert "Submitted BenchmarkWorkChain" in submitted

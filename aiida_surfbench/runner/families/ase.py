@@ -27,6 +27,9 @@ DISTRIBUTIONS = (
     "nequip",
     "motep",
     "tblite",
+    "mattersim",
+    "orb-models",
+    "fairchem-core",
 )
 DTYPES = ("native",)
 NEEDS = "none, or those that config.kwargs names as {'$file': NAME}"
