@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
+import warnings
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
@@ -96,6 +97,7 @@ def program() -> str:
 
 def main() -> Any:
     """Entry point of ``aiida-surfbench``."""
+    warnings.filterwarnings("ignore", message="Creating AiiDA configuration folder")  # no news for who starts
     return cli(prog_name="aiida-surfbench")
 
 
