@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from aiida import load_profile
-from aiida.common.exceptions import NotExistent
+from aiida.common.exceptions import MultipleObjectsError, NotExistent
 from aiida.manage import get_manager
 from aiida.manage.configuration import create_profile, get_config
 from aiida.orm import Computer, Data, InstalledCode, QueryBuilder, load_code, load_computer, load_node
@@ -52,7 +52,7 @@ def load_labelled(cls: type[NodeT], identifier: str, what: str) -> NodeT:
         return node
     try:
         found = load_node(identifier)
-    except (NotExistent, ValueError):
+    except (NotExistent, MultipleObjectsError, ValueError):  # a label may be that of other nodes
         raise IngestionError(
             f"There is no {what} {identifier!r} in the profile; `aiida-surfbench {what} list` shows what there is."
         ) from None
@@ -112,7 +112,7 @@ def install_known_potential(
     """
     known = registry.load_known(name)
     registry.check_available(known.family)
-    label = label or known.name
+    label = known.name if label is None else label
     _check_free(PotentialData, label, "potential")
     facts = known.facts()
     if reference:

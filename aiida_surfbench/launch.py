@@ -44,7 +44,7 @@ def build_benchmark(
     benchmark: Any = WorkflowFactory("surfbench.benchmark")
     builder = benchmark.get_builder()
     builder.structures = structures
-    builder.potentials = {row_key(potential.name): potential for potential in potentials}
+    builder.potentials = _rows(potentials)
     families = {potential.family for potential in builder.potentials.values()}
     builder.codes = {family: codes.get(family) or get_code() for family in families}
     if selection is not None:
@@ -54,6 +54,21 @@ def build_benchmark(
     if job_options:
         builder.job_options = dict(job_options)
     return builder
+
+
+def _rows(potentials: Iterable[PotentialData]) -> dict[str, PotentialData]:
+    """Return the potentials by the key of their row; one that is named twice stands once."""
+    rows: dict[str, PotentialData] = {}
+    for potential in potentials:
+        if any(other.uuid == potential.uuid for other in rows.values()):
+            continue
+        key = base = row_key(potential.name)
+        number = 2
+        while key in rows:  # names that differ in punctuation only
+            key = f"{base}_{number}"
+            number += 1
+        rows[key] = potential
+    return rows
 
 
 def row_key(name: str) -> str:
@@ -85,10 +100,14 @@ def run_in_place(builder: Any, look: Callable[[ProcessNode], None] | None = None
     """Run a process in this program to its end and return its node.
 
     :param look: called with the node about once a second while it runs.
+    :raises IngestionError: if an input is not valid.
     """
     use_local_runner()
     runner = get_manager().get_runner()
-    process = runner.instantiate_process(builder)
+    try:
+        process = runner.instantiate_process(builder)
+    except ValueError as exception:  # what a port says of its input
+        raise IngestionError(str(exception)) from exception
 
     async def watch() -> None:
         while look is not None and not process.has_terminated():

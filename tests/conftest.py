@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import sys
+import tempfile
 import venv
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -17,6 +18,9 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.calculators.emt import EMT
+
+# Importing AiiDA's fixtures makes its configuration folder: not in the home of who runs the tests
+os.environ.setdefault("AIIDA_PATH", tempfile.mkdtemp(prefix="surfbench-tests-"))
 
 pytest_plugins = ["aiida.tools.pytest_fixtures"]
 

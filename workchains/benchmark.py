@@ -8,7 +8,7 @@ from aiida.engine import ExitCode, WorkChain
 from aiida.orm import AbstractCode
 from aiida.plugins import DataFactory, WorkflowFactory
 
-from .surface_energy import validate_selection
+from .surface_energy import validate_resources, validate_selection
 
 SurfaceEnergyWorkChain: Any = WorkflowFactory("surfbench.surface_energy")
 PotentialData: Any = DataFactory("surfbench.potential")
@@ -30,6 +30,10 @@ def validate_inputs(inputs: dict[str, Any], _: Any) -> str | None:
                 f"codes: none for the potential {potential.name!r}; give one under its family {potential.family!r} "
                 f"or under {row!r}."
             )
+    for code in codes.values():
+        problem = validate_resources(code, inputs.get("job_options") or {})
+        if problem:
+            return problem
     return validate_selection(inputs, None)
 
 

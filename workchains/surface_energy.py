@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiida.engine import ToContext, WorkChain, if_, while_
-from aiida.orm import Dict, Int
+from aiida.orm import AbstractCode, Dict, Int
 from aiida.plugins import CalculationFactory, DataFactory
 
 from aiida_surfbench.data.selection import check_surface_selection, read_selection
@@ -55,6 +55,30 @@ def validate_job_options(value: Mapping[str, Any] | None, _: Any) -> str | None:
     return None
 
 
+def validate_resources(code: AbstractCode, job_options: Mapping[str, Any]) -> str | None:
+    """Return what the scheduler of a Code's computer cannot make of ``job_options.resources``, or ``None``."""
+    resources = job_options.get("resources")
+    if resources is None or code.computer is None:
+        return None
+    scheduler = code.computer.get_scheduler()
+    resources = dict(resources)
+    try:
+        scheduler.preprocess_resources(resources, code.computer.get_default_mpiprocs_per_machine())
+        scheduler.validate_resources(**resources)
+    except (ValueError, TypeError) as exception:
+        return f"job_options.resources does not suit the scheduler {code.computer.scheduler_type}: {exception}"
+    return None
+
+
+def validate_inputs(inputs: Mapping[str, Any], _: Any) -> str | None:
+    """Return what is wrong with the inputs together, or ``None``."""
+    if "code" in inputs:
+        problem = validate_resources(inputs["code"], inputs.get("job_options") or {})
+        if problem:
+            return problem
+    return validate_selection(inputs, None)
+
+
 def validate_selection(inputs: Mapping[str, Any], _: Any) -> str | None:
     """Return what is wrong with the input ``selection``, or ``None``."""
     if "selection" not in inputs or "structures" not in inputs:
@@ -90,7 +114,7 @@ class SurfaceEnergyWorkChain(WorkChain):
             validator=validate_job_options,
             help="metadata.options of the jobs: resources, account, queue_name, max_wallclock_seconds, …",
         )
-        spec.inputs.validator = validate_selection
+        spec.inputs.validator = validate_inputs
         step: Any = cls  # AiiDA's types want methods of WorkChain itself
         spec.outline(
             step.setup,
@@ -112,9 +136,18 @@ class SurfaceEnergyWorkChain(WorkChain):
         """Find out what is known of the environment."""
         execution = self.inputs.execution.get_dict()
         self.ctx.device = execution.get("device", "cpu")
-        self.ctx.environment = self.inputs.get("environment") or find_environment(self.inputs.code, self.ctx.device)
+        self.ctx.environment = self.inputs.get("environment")
+        if self.ctx.environment is None:
+            found = find_environment(self.inputs.code, self.ctx.device)
+            # One that lacks the family may be out of date: it is described again
+            self.ctx.environment = None if found is None or self._lacking(found) else found
         self.ctx.described = False
         self.ctx.finished = False
+
+    def _lacking(self, environment: Dict) -> str | None:
+        """Return why an environment cannot run the potential's family, as far as it says so."""
+        known = environment.get_dict().get("families", {}).get(self.inputs.potential.family)
+        return str(known["reason"]) if known is not None and not known["importable"] else None
 
     def should_predict(self) -> bool:
         """Return whether predictions are still missing."""
@@ -145,12 +178,11 @@ class SurfaceEnergyWorkChain(WorkChain):
 
     def predict(self) -> Any:
         """Predict all structures, unless the environment lacks the family."""
-        family = self.inputs.potential.family
-        known = self.ctx.environment.get_dict().get("families", {}).get(family)
-        if known is not None and not known["importable"] and self.ctx.described:
-            code = self.inputs.code.full_label
+        lacking = self._lacking(self.ctx.environment)
+        if lacking:
+            code, family = self.inputs.code.full_label, self.inputs.potential.family
             return self.exit_codes.ERROR_FAMILY_NOT_INSTALLED.format(
-                reason=f"The Code {code} cannot run the family {family}: {known['reason']}. Install it in that "
+                reason=f"The Code {code} cannot run the family {family}: {lacking}. Install it in that "
                 "environment, or set up a Code of another with `aiida-surfbench code setup`."
             )
         builder = PredictCalculation.get_builder()

@@ -36,7 +36,10 @@ def submit(builder: Any) -> ProcessNode:
     from aiida.engine import submit as submit_process
 
     check_daemon()
-    return submit_process(builder)
+    try:
+        return submit_process(builder)
+    except ValueError as exception:  # what a port says of its input
+        raise click.ClickException(str(exception)) from exception
 
 
 def run(builder: Any) -> ProcessNode:

@@ -82,7 +82,9 @@ def install(
         if factory or keywords:
             config = {"factory": factory or "", "kwargs": _json_object(keywords)}
         symbols = None if elements is None else _elements(elements)
-        node = install_potential(family, label or name, paths=files, config=config, elements=symbols, trust=trust)
+        node = install_potential(
+            family, name if label is None else label, paths=files, config=config, elements=symbols, trust=trust
+        )
     click.echo(f"Stored {node.label!r} <{node.pk}>, family {node.family}, {node.storage}.")
 
 

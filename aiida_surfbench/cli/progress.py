@@ -34,7 +34,9 @@ def structures_done(job: Any) -> tuple[int, int]:
     """
     total = _n_structures(job)
     if job.is_terminated:
-        return (total if job.is_finished_ok else 0), total
+        return (
+            job.outputs.predictions.base.attributes.get("n_structures") if "predictions" in job.outputs else 0
+        ), total
     workdir = job.get_remote_workdir()
     if workdir is None or job.computer.transport_type != "core.local":
         return 0, total

@@ -51,6 +51,13 @@ def run(
     structures = load_labelled(SurfaceSetData, dataset, "dataset")
     potentials = [get_potential(name) for name in names]
     loaded = _load_codes(codes)
+    families = sorted({potential.family for potential in potentials})
+    for family in loaded:
+        if family not in families:
+            raise click.BadParameter(
+                f"no potential of this run is of the family {family!r}; they are of {', '.join(families)}",
+                param_hint="--code",
+            )
     selection = None if elements is None else select_elements(structures, _split(elements))
     execution = {"device": device, "batch_atoms": batch_atoms}
     try:

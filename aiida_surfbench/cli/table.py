@@ -87,7 +87,7 @@ def table(identifiers: tuple[str, ...], all_: bool, by: str, common: bool, outpu
 
 def load_process(identifier: str) -> ProcessNode:
     """Return the benchmark or evaluation a pk or uuid names."""
-    from aiida.common.exceptions import NotExistent
+    from aiida.common.exceptions import MultipleObjectsError, NotExistent
     from aiida.orm import ProcessNode, load_node
 
     from ..ingestion import IngestionError
@@ -95,9 +95,9 @@ def load_process(identifier: str) -> ProcessNode:
 
     try:
         node = load_node(identifier)
-    except (NotExistent, ValueError):
+    except (NotExistent, MultipleObjectsError, ValueError):
         raise IngestionError(
-            f"There is no benchmark {identifier!r} in the profile; `aiida-surfbench status` lists them."
+            f"There is no benchmark {identifier!r} in the profile; `aiida-surfbench status` lists them by pk."
         ) from None
     if not isinstance(node, ProcessNode) or node.process_type not in (BENCHMARK_TYPE, SURFACE_ENERGY_TYPE):
         raise IngestionError(f"Node {identifier} is no benchmark but a {type(node).__name__}.")

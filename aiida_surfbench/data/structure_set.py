@@ -13,7 +13,7 @@ from aiida.orm import Data
 from ase import Atoms
 from ase.data import chemical_symbols
 
-from ..formats.extxyz import atoms_from_record, format_structure, iter_frames, read_structures
+from ..formats.extxyz import atoms_from_record, check_round_trip, format_structure, iter_frames, read_structures
 from ..formats.structure_set import (
     BULK,
     SLAB,
@@ -87,6 +87,10 @@ class StructureSetData(Data):
         problem = check_geometry(record)
         if problem:
             raise StructureSetError(f"{describe_frame(frame, record.structure_id)}: {problem}.")
+        try:
+            check_round_trip(record)
+        except StructureSetError as exception:
+            raise StructureSetError(f"{describe_frame(frame, record.structure_id)}: {exception}.") from None
 
     def _check_set(self, rows: list[dict[str, Any]], elements: dict[str, frozenset[int]]) -> None:
         if not rows:

@@ -117,7 +117,7 @@ def record_from_atoms(atoms: Atoms, **columns: Any) -> StructureRecord:
     problem = check_geometry(record)
     if problem:
         raise StructureSetError(problem)
-    _check_round_trip(record)
+    check_round_trip(record)
     return record
 
 
@@ -202,8 +202,13 @@ def _format_value(value: Any) -> str:
     return text if text.replace("-", "").replace("_", "").replace(".", "").isalnum() else f'"{text}"'
 
 
-def _check_round_trip(record: StructureRecord) -> None:
-    """Refuse text and lists that extended XYZ cannot carry unchanged."""
+def check_round_trip(record: StructureRecord) -> None:
+    """Refuse columns that extended XYZ cannot carry unchanged.
+
+    :raises StructureSetError: naming the column.
+    """
+    for key, value in record.extra.items():
+        _column(key, value)
     for key, value in _columns(record).items():
         if isinstance(value, str):
             problem = _check_text(key, value)

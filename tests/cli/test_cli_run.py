@@ -89,6 +89,11 @@ def test_failed_potential_is_an_error_and_the_others_are_printed(
         (("--dataset", "metals", "--potential", "emt", "--code", "ase"), "not FAMILY=CODE"),
         (("--dataset", "metals", "--potential", "emt", "--job-option", "wall"), "not KEY=VALUE"),
         (("--dataset", "metals", "--potential", "emt", "--job-option", "no_such=1"), "no_such"),
+        (
+            ("--dataset", "metals", "--potential", "emt", "--job-option", 'resources={"num_cores": 1}'),
+            "resources does not suit the scheduler core.direct",
+        ),
+        (("--dataset", "metals", "--potential", "emt", "--code", "chgnt=light@localhost"), "of the family 'chgnt'"),
         (("--dataset", "metals", "--potential", "emt", "--batch-atoms", "0"), "--batch-atoms"),
         (("--dataset", "metals", "--potential", "emt", "--device", "tpu"), "--device"),
         (("--dataset", "metals"), "Missing option '--potential'"),
@@ -96,7 +101,7 @@ def test_failed_potential_is_an_error_and_the_others_are_printed(
         (("--dataset", "metals", "--potential", "emt", "--submit"), "daemon start"),
     ],
 )
-def test_mistakes_are_one_sentence_and_nothing_is_started(refuse, dataset, emt, arguments, words):
+def test_mistakes_are_one_sentence_and_nothing_is_started(refuse, dataset, emt, light_code, arguments, words):
     count = QueryBuilder().append(Node).count()
     assert words in refuse("run", *arguments)
     assert QueryBuilder().append(Node).count() == count

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from dataclasses import replace
 
 import ase.build
@@ -282,3 +283,18 @@ def test_hundred_thousand_structures_are_one_node(aiida_profile):
     found = list(node.iter_structures(["s99999", "s0"]))
     assert [record.structure_id for record in found] == ["s0", "s99999"]
     assert exactly_equal(found[1], tiny(99_999))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"structure_id": "007"}, "structure_id: the text '007' would be read back as 7"),
+        ({"extra": {"note": "1e5"}}, "note: the text '1e5' would be read back as"),
+        ({"extra": {"element": "Cu"}}, "element: this column is computed"),
+    ],
+)
+def test_records_a_file_could_not_carry_are_refused(aiida_profile, metal_records, changes, words):
+    first, *rest = metal_records(("Cu",))
+    slabs = [replace(record, bulk_id=changes.get("structure_id", first.structure_id)) for record in rest]
+    with pytest.raises(StructureSetError, match=re.escape(words)):
+        SurfaceSetData([replace(first, **changes), *slabs])
