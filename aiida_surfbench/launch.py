@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from aiida.common.exceptions import ConfigurationError
+from aiida.engine import ProcessState
 from aiida.engine.daemon.client import get_daemon_client
 from aiida.engine.utils import loop_scope
 from aiida.manage import get_manager
 from aiida.orm import AbstractCode, CalcFunctionNode, CalcJobNode, Dict, Node, ProcessNode, QueryBuilder, SinglefileData
 from aiida.plugins import CalculationFactory, WorkflowFactory
-from plumpy import ProcessState
 
 from .data.potential import PotentialData
 from .data.structure_set import SurfaceSetData
@@ -114,16 +114,18 @@ def run_in_place(builder: Any, look: Callable[[ProcessNode], None] | None = None
             look(process.node)
             await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
 
-    with loop_scope(runner.loop), _interruptible(runner.loop):
-        watching = runner.loop.create_task(watch())
-        try:
-            process.execute()
-        except KeyboardInterrupt:
-            kill_tree(process.node)
-            raise
-        finally:
-            watching.cancel()
-            runner.loop.run_until_complete(asyncio.wait([watching]))  # a task that is dropped pending is complained of
+    try:
+        with loop_scope(runner.loop), _interruptible(runner.loop):
+            watching = runner.loop.create_task(watch())
+            try:
+                process.execute()
+            finally:
+                watching.cancel()
+                # A task that is dropped pending is complained of
+                runner.loop.run_until_complete(asyncio.wait([watching]))
+    except KeyboardInterrupt:
+        kill_tree(process.node)
+        raise
     node: ProcessNode = process.node
     return node
 
