@@ -20,7 +20,7 @@ from aiida.orm import Computer, Data, InstalledCode, QueryBuilder, load_code, lo
 from .data.potential import PotentialData
 from .data.structure_set import SurfaceSetData
 from .formats.pickle_scan import scan_pickle
-from .formats.structure_set import StructureRecord
+from .formats.structure_set import StructureRecord, set_sha256
 from .potentials import registry
 from .sources.demo import DEMO_DESCRIPTION, demo_records
 from .sources.extxyz import read_surface_set
@@ -176,11 +176,22 @@ def install_potential(
         factory = (config or {}).get("factory", "")
         if factory.count(":") != 1 or not all(factory.split(":")):
             raise IngestionError("The family ase needs --factory module:callable, for example ase.calculators.emt:EMT.")
-        files = {Path(path).name: Path(path) for path in paths}
+        files = _named_files(paths)
     else:
         files = registry.match_files(family, list(paths))
     trusted = _trusted(files, trust)
     return _store(PotentialData(family, label, files=files, config=config, elements=elements, trusted=trusted))
+
+
+def _named_files(paths: Sequence[Path]) -> dict[str, Path]:
+    files: dict[str, Path] = {}
+    for path in map(Path, paths):
+        if not path.is_file():
+            raise IngestionError(f"--file: {path} is not a file.")
+        if path.name in files:
+            raise IngestionError(f"--file: {files[path.name]} and {path} have the same name; rename one.")
+        files[path.name] = path
+    return files
 
 
 def load_demo_profile() -> None:
@@ -201,10 +212,14 @@ def load_demo_profile() -> None:
 
 def demo_dataset() -> SurfaceSetData:
     """Return the embedded structure set as a node of the loaded profile, stored where it is missing."""
-    node = find_labelled(SurfaceSetData, DEMO_DATASET)
+    records = demo_records()
+    digest = set_sha256(record.row() for record in records)
+    query = QueryBuilder().append(SurfaceSetData, filters={"attributes.sha256": digest})
+    node: SurfaceSetData | None = query.first(flat=True)
     if node is None:
-        source = {"kind": "demo", **DEMO_DESCRIPTION}
-        node = store_surface_set(demo_records(), DEMO_DATASET, source)
+        taken = find_labelled(SurfaceSetData, DEMO_DATASET) is not None  # by another set, or an older version's
+        label = f"{DEMO_DATASET}-{digest[:8]}" if taken else DEMO_DATASET
+        node = store_surface_set(records, label, {"kind": "demo", **DEMO_DESCRIPTION})
     return node
 
 
@@ -242,6 +257,11 @@ def get_code(
     :raises IngestionError: if the label belongs to a Code of another Python.
     """
     computer = computer or get_localhost()
+    if not computer.is_configured:
+        raise IngestionError(
+            f"The computer {computer.label} is not configured: run `verdi computer configure {computer.transport_type} "
+            f"{computer.label}` first."
+        )
     python = python or sys.executable
     label = label or f"python-{hashlib.sha256(python.encode()).hexdigest()[:8]}"
     if "@" in label or not label.strip():
@@ -264,7 +284,7 @@ def get_code(
     if str(code.filepath_executable) != python or code.prepend_text != prepend_text:
         raise IngestionError(
             f"The Code {code.full_label} exists with another Python or prepend text ({code.filepath_executable}); "
-            "choose another label."
+            f"choose another label, or delete that one with `verdi code delete {code.full_label}`."
         )
     return code
 
@@ -296,4 +316,7 @@ def _trusted(files: Mapping[str, Path], trust: Sequence[str]) -> list[str]:
                 f"If you trust where it came from, repeat with --trust {scan.sha256}"
             )
         trusted.append(scan.sha256)
+    unused = sorted(set(trust) - set(trusted))
+    if unused:
+        raise IngestionError(f"--trust {unused[0]} is the digest of no file that needs trust; leave it out.")
     return trusted

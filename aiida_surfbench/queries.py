@@ -96,11 +96,13 @@ def recent_processes(limit: int | None = None) -> list[ProcessNode]:
 
 
 def results(nodes: Iterable[ProcessNode]) -> list[Result]:
-    """Return what the evaluations of the given processes gave; those without metrics are left out."""
+    """Return what the evaluations of the given processes gave; each once; those without metrics are left out."""
     found = []
+    seen: set[str] = set()
     for node in nodes:
         for chain in evaluations(node):
-            if "metrics" in chain.outputs:
+            if "metrics" in chain.outputs and chain.uuid not in seen:
+                seen.add(chain.uuid)
                 outputs = chain.outputs
                 found.append(Result(chain, chain.inputs.structures, outputs.surface_energies, outputs.metrics))
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
-from aiida.orm import load_code
+from aiida.orm import Computer, load_code
 
 from aiida_surfbench.data.potential import PotentialData
 from aiida_surfbench.data.structure_set import SurfaceSetData
@@ -99,3 +99,23 @@ def test_code_is_made_once(code, localhost, tmp_path):
         get_code("relative", "python3")
     with pytest.raises(IngestionError, match="there is no file"):
         get_code("gone", str(tmp_path / "other"))
+
+
+def test_files_of_one_name_are_refused(aiida_profile, tmp_path):
+    paths = [tmp_path / name / "weights.bin" for name in ("a", "b")]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_bytes(b"x")
+    config = {"factory": "ase.calculators.emt:EMT"}
+    with pytest.raises(IngestionError, match="have the same name"):
+        install_potential("ase", "twins", paths=paths, config=config)
+    with pytest.raises(IngestionError, match="is not a file"):
+        install_potential("ase", "folder", paths=[tmp_path], config=config)
+    with pytest.raises(IngestionError, match="digest of no file that needs trust"):
+        install_potential("ase", "trusting", config=config, trust=["0" * 64])
+
+
+def test_computer_that_is_not_configured_is_refused(aiida_profile, tmp_path):
+    computer = Computer("unready", "localhost", "", "core.local", "core.direct", str(tmp_path)).store()
+    with pytest.raises(IngestionError, match="not configured: run `verdi computer configure"):
+        get_code("anything", sys.executable, computer)

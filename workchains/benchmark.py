@@ -58,7 +58,10 @@ class BenchmarkWorkChain(WorkChain):
         spec.outline(cls.run_potentials, cls.collect)
         spec.output_namespace("results", dynamic=True, help="Per potential: predictions, surface_energies and metrics.")
         spec.exit_code(
-            404, "ERROR_SOME_FAILED", message="{n_failed} of {n} potentials failed, the others have results: {reason}"
+            404,
+            "ERROR_SOME_FAILED",
+            message="{n_failed} of {n} potentials failed, the others have results: {reason}. "
+            "See `aiida-surfbench status PK`.",
         )
         spec.exit_code(405, "ERROR_ALL_FAILED", message="All {n} potentials failed: {reason}")
 

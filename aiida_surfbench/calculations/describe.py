@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiida.common.datastructures import CalcInfo
 from aiida.common.folders import Folder
 from aiida.engine import CalcJobProcessSpec
-from aiida.orm import Dict
+from aiida.orm import Dict, ProcessNode
 
 from ..runner import contract
 from .runner_job import RunnerCalculation, set_default
@@ -25,6 +25,11 @@ class DescribeCalculation(RunnerCalculation):
             help="python, machine, device_class, package versions, and per family whether it imports.",
         )
         spec.default_output_node = "environment"
+
+    @classmethod
+    def is_valid_cache(cls, node: ProcessNode) -> bool:
+        """Return that no description is ever copied: it asks what may have changed outside."""
+        return False
 
     def prepare_for_submission(self, folder: Folder) -> CalcInfo:
         """Write the job."""

@@ -72,9 +72,10 @@ class PredictCalculation(RunnerCalculation):
             312,
             "ERROR_PREDICTIONS_INCOMPLETE",
             message="The runner answered for {found} of {expected} structures ({reason}); what came is in the output "
-            "predictions.",
+            "predictions. Run again.",
+            invalidates_cache=True,
         )
-        spec.exit_code(411, "ERROR_ENVIRONMENT_CHANGED", message="{reason}")
+        spec.exit_code(411, "ERROR_ENVIRONMENT_CHANGED", message="{reason}", invalidates_cache=True)
         spec.exit_code(420, "ERROR_WEIGHTS_MISSING", message="{reason}", invalidates_cache=True)
         spec.exit_code(421, "ERROR_WEIGHTS_ALTERED", message="{reason}", invalidates_cache=True)
         spec.exit_code(422, "ERROR_WEIGHTS_UNTRUSTED", message="{reason}")
@@ -83,7 +84,9 @@ class PredictCalculation(RunnerCalculation):
         spec.exit_code(
             501,
             "ERROR_NO_STRUCTURE_USABLE",
-            message="None of the {expected} structures could be predicted; the first reason: {reason}",
+            message="None of the {expected} structures could be predicted; the first reason: {reason}. All reasons are "
+            "in the output predictions: use a potential that knows the elements, or mend the structures.",
+            invalidates_cache=True,
         )
 
     def prepare_for_submission(self, folder: Folder) -> CalcInfo:

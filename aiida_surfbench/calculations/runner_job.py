@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from aiida.common.datastructures import CalcInfo, CodeInfo
 from aiida.common.folders import Folder
@@ -24,9 +24,9 @@ def get_runner() -> SinglefileData:
     query = QueryBuilder().append(
         SinglefileData, filters={"attributes.sha256": digest, "attributes.filename": contract.RUNNER_FILE}
     )
-    stored: SinglefileData | None = query.first(flat=True)
-    if stored is not None:
-        return stored
+    for stored in query.all(flat=True):
+        if stored.get_content(mode="rb") == content:  # an attribute can say anything, in an imported node above all
+            return cast(SinglefileData, stored)
     node = SinglefileData(io.BytesIO(content), filename=contract.RUNNER_FILE)
     node.base.attributes.set("sha256", digest)
     node.label = "surfbench runner"
@@ -73,17 +73,24 @@ class RunnerCalculation(CalcJob):
             "ERROR_RESULTS_MISSING",
             message="The runner left no results.json ({reason}): see `verdi calcjob outputcat PK runner.err`, and the "
             "scheduler's messages with `verdi calcjob gotocomputer PK`. Check that the Code is a Python >= 3.9.",
+            invalidates_cache=True,
         )
         spec.exit_code(
             311,
             "ERROR_RESULTS_UNREADABLE",
             message="What the runner left cannot be read: {reason}. Run again; if it stays, report it.",
+            invalidates_cache=True,
         )
         spec.exit_code(210, "ERROR_BAD_JOB", message="The runner refused the job: {reason}")
         spec.exit_code(211, "ERROR_NOT_AVAILABLE", message="{reason}")
-        spec.exit_code(410, "ERROR_FAMILY_NOT_INSTALLED", message="{reason}")
+        spec.exit_code(410, "ERROR_FAMILY_NOT_INSTALLED", message="{reason}", invalidates_cache=True)
         spec.exit_code(412, "ERROR_DEVICE_UNAVAILABLE", message="{reason}", invalidates_cache=True)
-        spec.exit_code(490, "ERROR_UNEXPECTED", message="The runner failed: {reason}", invalidates_cache=True)
+        spec.exit_code(
+            490,
+            "ERROR_UNEXPECTED",
+            message="The runner failed: {reason}. See `verdi calcjob outputcat PK runner.err`.",
+            invalidates_cache=True,
+        )
 
     def runner_calcinfo(
         self,

@@ -88,6 +88,12 @@ def export(label: str, file: Path, force: bool) -> None:
         raise click.ClickException(f"{file} exists; choose another name or add --force.")
     if not file.parent.is_dir():
         raise click.ClickException(f"There is no folder {file.parent}.")
-    with file.open("w", encoding="utf-8", newline="\n") as stream:
-        count = node.write_structures(stream)
+    partial = file.with_name(file.name + ".part")  # what was there stays until all is written
+    try:
+        with partial.open("w", encoding="utf-8", newline="\n") as stream:
+            count = node.write_structures(stream)
+        partial.replace(file)
+    except OSError as exception:
+        partial.unlink(missing_ok=True)
+        raise click.ClickException(f"{file} cannot be written: {exception.strerror}.") from exception
     click.echo(f"Wrote {count} structures to {file}.")

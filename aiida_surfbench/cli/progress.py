@@ -78,7 +78,7 @@ class Lines:
             self._first = (now, done)
         elif self._first is not None and done > self._first[1]:
             rate = (done - self._first[1]) / (now - self._first[0])
-            text += f", {rate:.0f}/s, about {(total - done) / rate:.0f} s left"
+            text += f", {rate:.1f}/s, about {(total - done) / rate:.0f} s left"
         click.echo(text, err=True)
 
 
@@ -135,7 +135,7 @@ def display() -> Iterator[Display]:
         """Structures per second."""
 
         def render(self, task: Task) -> Text:
-            return Text(f"{task.speed:.0f}/s" if task.speed else "")
+            return Text(f"{task.speed:.1f}/s" if task.speed else "")
 
     columns = (
         TextColumn("{task.description}"),

@@ -105,7 +105,7 @@ def _split(text: str) -> list[str]:
 
 
 def _load_codes(pairs: tuple[str, ...]) -> dict[str, AbstractCode]:
-    from aiida.common.exceptions import NotExistent
+    from aiida.common.exceptions import MultipleObjectsError, NotExistent
     from aiida.orm import load_code
 
     codes: dict[str, AbstractCode] = {}
@@ -115,6 +115,10 @@ def _load_codes(pairs: tuple[str, ...]) -> dict[str, AbstractCode]:
             raise click.BadParameter(f"{pair!r} is not FAMILY=CODE", param_hint="--code")
         try:
             codes[family] = load_code(label)
+        except MultipleObjectsError:
+            raise click.BadParameter(
+                f"there are several Codes {label!r}; write {label}@COMPUTER", param_hint="--code"
+            ) from None
         except NotExistent:
             raise click.BadParameter(
                 f"there is no Code {label!r}; `verdi code list` shows what there is, `aiida-surfbench code setup` "

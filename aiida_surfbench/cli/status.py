@@ -40,8 +40,12 @@ def status(identifier: str | None) -> None:
         return
     node = load_process(identifier)
     click.echo(f"{node.process_label} <{node.pk}> {node.uuid}: {state_of(node)}")
-    print_records([_evaluation(chain) for chain in evaluations(node)], "rich")
-    for chain in evaluations(node):
+    chains = evaluations(node)
+    if chains:
+        print_records([_evaluation(chain) for chain in chains], "rich")
+    elif node.is_terminated and not node.is_finished_ok:
+        click.echo(f"{reason_of(node)}\n  Look closer with: verdi process report {node.pk}")
+    for chain in chains:
         if chain.is_terminated and not chain.is_finished_ok:
             click.echo(f"{chain.inputs.potential.name}: {reason_of(chain)}")
             click.echo(f"  Look closer with: verdi process report {chain.pk}")
@@ -56,7 +60,8 @@ def state_of(node: ProcessNode) -> str:
 
 def reason_of(node: ProcessNode) -> str:
     """Return why a process that ended did not finish well."""
-    return node.exit_message or f"the process was {node.process_state.value if node.process_state else 'lost'}"
+    state = node.process_state.value if node.process_state else "lost"
+    return node.exit_message or node.exception or f"the process was {state}"
 
 
 def _evaluation(chain: ProcessNode) -> dict[str, object]:

@@ -58,7 +58,8 @@ def table(identifiers: tuple[str, ...], all_: bool, by: str, common: bool, outpu
     """Print errors against DFT of one or more benchmarks; without PK of the newest.
 
     Errors are ML − DFT; intervals are 95 %, from resampling bulks with all their slabs. "derived" slab energies come
-    from the surface energy by Eq. 1, not from a calculation of their own.
+    from the surface energy by Eq. 1, not from a calculation of their own. Miller indices are those of the set: hcp's
+    10-10 stands as 100 with the cubic ones.
     """
     from ..data.selection import read_selection
     from ..launch import restrict, select_common

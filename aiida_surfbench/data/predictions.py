@@ -22,7 +22,7 @@ class PredictionsData(Data):
     Rows hold ``structure_id``, ``status`` (``ok`` or ``failed``), ``reason``, ``n_atoms`` and ``energy`` (eV, total;
     null if failed). Forces (eV/Å) and stresses (eV/Å³, ASE's Voigt order) lie in npz files as the runner wrote them.
     Attributes: ``n_structures``, ``n_ok``, ``n_failed``, ``properties``, ``algorithm_version``, ``dtype``, ``device``,
-    ``weights``, ``timings``.
+    ``environment`` (versions of the packages the numbers rest on), ``weights``, ``timings``.
     """
 
     def __init__(

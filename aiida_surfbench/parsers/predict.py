@@ -35,7 +35,7 @@ class PredictParser(RunnerParser):
             found, arrays, problem = self._read_parts(set(expected), options["properties"], Path(folder))
             rows = [found[structure_id] for structure_id in expected if structure_id in found]
             if rows:
-                names = ("algorithm_version", "dtype", "device", "weights", "timings", "peak_memory_mb")
+                names = ("algorithm_version", "dtype", "device", "environment", "weights", "timings", "peak_memory_mb")
                 said = results if isinstance(results, dict) else {}
                 attributes = {"properties": options["properties"], **{name: said.get(name) for name in names}}
                 self.out("predictions", PredictionsData(rows, arrays, attributes))

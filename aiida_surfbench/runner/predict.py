@@ -88,6 +88,7 @@ def _load(job: PredictJob, family: Family, results: dict[str, Any], timings: dic
     timings["load_s"] = round(time.monotonic() - begin, 3)
     gc.freeze()  # what was imported and loaded stays: the collector need not walk over it at every batch
     results["dtype"] = potential.dtype
+    found["packages"].update(getattr(potential, "packages", {}))  # what only the loaded potential knows (family ase)
     return potential
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from ase import Atoms
 
-from ..contract import BAD_JOB, FAMILY_NOT_INSTALLED, POTENTIAL_UNREADABLE, JobError
+from ..contract import BAD_JOB, FAMILY_NOT_INSTALLED, NOT_AVAILABLE, POTENTIAL_UNREADABLE, JobError
 
 NAME = "ase"
 PACKAGE = "ase"
@@ -53,8 +54,10 @@ class AsePotential:
     cutoff: float | None = None
     elements: frozenset[str] | None = None
 
-    def __init__(self, make: Callable[[], Any]) -> None:
+    def __init__(self, make: Callable[[], Any], packages: dict[str, str]) -> None:
         self._make = make
+        #: Name and version of what the calculator comes from, beyond :data:`DISTRIBUTIONS`.
+        self.packages = packages
         self._calculator = make()
 
     def predict(self, structures: Sequence[Atoms], properties: Sequence[str]) -> list[dict[str, Any]]:
@@ -96,7 +99,14 @@ def load(files: dict[str, Path], config: dict[str, Any], device: str, dtype: str
         raise JobError(BAD_JOB, f"potential.config.factory must be 'module:callable'; got {factory!r}.")
     if not isinstance(kwargs, dict):
         raise JobError(BAD_JOB, f"potential.config.kwargs must be an object; got {kwargs!r}.")
-    arguments = {key: _with_path(key, value, files) for key, value in kwargs.items()}
+    told = [key for key, value in kwargs.items() if value == {"$device": True}]
+    if device != "cpu" and not told:
+        raise JobError(
+            NOT_AVAILABLE,
+            f"execution.device is {device!r}, but {factory} is not told so: in potential.config.kwargs, give the "
+            'argument that takes the device the value {"$device": true}.',
+        )
+    arguments = {key: device if key in told else _with_path(key, value, files) for key, value in kwargs.items()}
     callable_ = _find(factory)
 
     def make() -> Any:
@@ -108,7 +118,14 @@ def load(files: dict[str, Path], config: dict[str, Any], device: str, dtype: str
             raise JobError(POTENTIAL_UNREADABLE, f"{factory} returned {type(calculator).__name__}, no ASE calculator.")
         return calculator
 
-    return AsePotential(make)
+    return AsePotential(make, _distributions(factory))
+
+
+def _distributions(factory: str) -> dict[str, str]:
+    """Return name and version of what the factory's module comes from, as far as Python (>= 3.10) can tell."""
+    owners: dict[str, list[str]] = getattr(metadata, "packages_distributions", dict)()
+    names = owners.get(factory.split(":", maxsplit=1)[0].split(".", maxsplit=1)[0], [])
+    return {name: metadata.version(name) for name in names}
 
 
 def _find(factory: str) -> Any:
