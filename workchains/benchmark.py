@@ -8,6 +8,7 @@ from aiida.engine import ExitCode, WorkChain
 from aiida.orm import AbstractCode
 from aiida.plugins import DataFactory, WorkflowFactory
 
+from .environments import describe_builder, find_environment
 from .surface_energy import validate_resources, validate_selection
 
 SurfaceEnergyWorkChain: Any = WorkflowFactory("surfbench.surface_energy")
@@ -55,7 +56,7 @@ class BenchmarkWorkChain(WorkChain):
             help="The Codes by family; or by the potential's key, where one of a family needs its own.",
         )
         spec.inputs.validator = validate_inputs
-        spec.outline(cls.run_potentials, cls.collect)
+        spec.outline(cls.describe_codes, cls.run_potentials, cls.collect)
         spec.output_namespace("results", dynamic=True, help="Per potential: predictions, surface_energies and metrics.")
         spec.exit_code(
             404,
@@ -64,6 +65,22 @@ class BenchmarkWorkChain(WorkChain):
             "See `aiida-surfbench status PK`.",
         )
         spec.exit_code(405, "ERROR_ALL_FAILED", message="All {n} potentials failed: {reason}")
+
+    def describe_codes(self) -> None:
+        """Describe each Code that nothing is known of, once; the chains find the descriptions by themselves.
+
+        What fails here fails again in the chains of that Code, which say so for their potentials.
+        """
+        codes = {self._code_of(row).uuid: self._code_of(row) for row in self.inputs.potentials}
+        device = self.inputs.execution.get_dict().get("device", "cpu")
+        for number, code in enumerate(codes.values()):
+            if find_environment(code, device) is None:
+                builder = describe_builder(code, self.inputs)
+                self.to_context(**{f"describe_{number}": self.submit(builder)})
+
+    def _code_of(self, row: str) -> AbstractCode:
+        code: AbstractCode = self.inputs.codes.get(row) or self.inputs.codes[self.inputs.potentials[row].family]
+        return code
 
     def run_potentials(self) -> None:
         """Start one chain per potential, all at once."""
@@ -74,7 +91,7 @@ class BenchmarkWorkChain(WorkChain):
             for name, value in self.exposed_inputs(SurfaceEnergyWorkChain).items():
                 builder[name] = value
             builder.potential = potential
-            builder.code = self.inputs.codes.get(row) or self.inputs.codes[potential.family]
+            builder.code = self._code_of(row)
             builder.metadata.call_link_label = row
             builder.metadata.label = potential.name
             children[_key(row)] = self.submit(builder)

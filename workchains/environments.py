@@ -1,4 +1,4 @@
-"""Finding what is known of a Code's environment."""
+"""Finding and finding out what is known of a Code's environment."""
 
 from __future__ import annotations
 
@@ -25,3 +25,18 @@ def find_environment(code: AbstractCode, device: str) -> Dict | None:
     query.order_by({"environment": {"id": "desc"}})
     environment: Dict | None = query.first(flat=True)
     return environment
+
+
+def describe_builder(code: AbstractCode, inputs: Any) -> Any:
+    """Return the builder of the job that describes a Code, on the scheduler the other jobs will use.
+
+    A builder, not keywords: an input called ``runner`` cannot be a keyword of ``submit``.
+
+    :param inputs: of the WorkChain: ``runner``, ``execution`` and ``job_options``.
+    """
+    builder = DescribeCalculation.get_builder()
+    builder.code = code
+    builder.runner = inputs.runner
+    builder.execution = inputs.execution
+    builder.metadata = {"options": dict(inputs.job_options), "call_link_label": "describe"}
+    return builder

@@ -11,9 +11,8 @@ from aiida.plugins import CalculationFactory, DataFactory
 
 from aiida_surfbench.data.selection import check_surface_selection, read_selection
 
-from .environments import find_environment
+from .environments import describe_builder, find_environment
 
-DescribeCalculation: Any = CalculationFactory("surfbench.describe")
 PredictCalculation: Any = CalculationFactory("surfbench.predict")
 compute_surface_energies: Any = CalculationFactory("surfbench.compute_surface_energies")
 compute_metrics: Any = CalculationFactory("surfbench.compute_metrics")
@@ -159,13 +158,7 @@ class SurfaceEnergyWorkChain(WorkChain):
 
     def describe(self) -> Any:
         """Describe the environment on the scheduler the job will use."""
-        # A builder, not keywords: an input called `runner` cannot be a keyword of submit
-        builder = DescribeCalculation.get_builder()
-        builder.code = self.inputs.code
-        builder.runner = self.inputs.runner
-        builder.execution = self.inputs.execution
-        builder.metadata = {"options": dict(self.inputs.job_options), "call_link_label": "describe"}
-        return ToContext(describe=self.submit(builder))
+        return ToContext(describe=self.submit(describe_builder(self.inputs.code, self.inputs)))
 
     def inspect_describe(self) -> Any:
         """Take the description."""

@@ -8,6 +8,8 @@ import io
 import pytest
 from aiida.orm import CalcFunctionNode, QueryBuilder
 
+from aiida_surfbench.queries import evaluations
+
 OVERALL = {
     "potential", "n_bulks", "n_slabs", "n_failed", "bulk_energy_rmse_ev_per_atom", "slab_energy_rmse_ev_per_atom",
     "slab_energy_derived", "surface_energy_rmse_j_m2", "surface_energy_mae_j_m2", "surface_energy_bias_j_m2",
@@ -134,7 +136,7 @@ def test_common_over_different_survivors(
 
 def test_newest_and_all(invoke, benchmarked, evaluated, load_json):
     every = load_json(invoke("table", "--all", "--format", "json").stdout)
-    assert {evaluated.pk} | {child.pk for child in benchmarked.called if child.is_finished_ok} <= {
+    assert {evaluated.pk} | {child.pk for child in evaluations(benchmarked) if child.is_finished_ok} <= {
         record["workchain_pk"] for record in every
     }
     newest = load_json(invoke("table", "--format", "json").stdout)
@@ -172,6 +174,6 @@ def test_status_of_one(invoke, benchmarked, evaluated):
     assert "0 of 18" in output
     assert "nothing: PredictCalculation" in output
     assert "no callable 'Nothing'" in output
-    child = next(child for child in benchmarked.called if not child.is_finished_ok)
+    child = next(child for child in evaluations(benchmarked) if not child.is_finished_ok)
     assert f"verdi process report {child.pk}" in output
     assert "18 of 18" in invoke("status", evaluated.uuid).output

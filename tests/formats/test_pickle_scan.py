@@ -16,7 +16,8 @@ import pytest
 
 from aiida_surfbench.formats.pickle_scan import ALLOWED_GLOBALS, requires_trust, scan_pickle
 
-M3GNET = Path(__file__).parents[3] / "shared" / "data" / "weights" / "M3GNet-MP-2021.2.8-PES"
+SHARED = Path(os.environ.get("SURFBENCH_SHARED", Path(__file__).parents[3] / "shared"))
+M3GNET = SHARED / "data" / "weights" / "M3GNet-MP-2021.2.8-PES"
 
 
 class Malicious:

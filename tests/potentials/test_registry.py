@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -35,7 +36,8 @@ from aiida_surfbench.potentials.registry import (
     sha256_file,
 )
 
-M3GNET = Path(__file__).parents[3] / "shared" / "data" / "weights" / "M3GNet-MP-2021.2.8-PES"
+SHARED = Path(os.environ.get("SURFBENCH_SHARED", Path(__file__).parents[3] / "shared"))
+M3GNET = SHARED / "data" / "weights" / "M3GNet-MP-2021.2.8-PES"
 NAMES = (
     "chgnet-0.2.0",
     "chgnet-0.3.0",
