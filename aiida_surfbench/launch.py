@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from aiida.common.exceptions import ConfigurationError
+from aiida.common.exceptions import AiidaException, ConfigurationError
 from aiida.engine import ProcessState
 from aiida.engine.daemon.client import get_daemon_client
 from aiida.engine.utils import loop_scope
@@ -138,15 +138,25 @@ def kill_tree(node: ProcessNode) -> None:
     for child in [*node.called_descendants, node]:
         if child.is_terminated:
             continue
-        job_id = child.get_job_id() if isinstance(child, CalcJobNode) else None
-        if isinstance(child, CalcJobNode) and job_id is not None and child.computer is not None:
-            with child.get_transport() as transport:
-                scheduler = child.computer.get_scheduler()
-                scheduler.set_transport(transport)
-                scheduler.kill_job(job_id)
+        status = "killed by an interrupt of the program it ran in"
+        if isinstance(child, CalcJobNode):
+            try:
+                _cancel_job(child)
+            except (AiidaException, OSError) as exception:  # the others are still to be ended
+                status += f"; its job {child.get_job_id()} may still run: {exception}"
         child.set_process_state(ProcessState.KILLED)
-        child.set_process_status("killed by an interrupt of the program it ran in")
+        child.set_process_status(status)
         child.seal()
+
+
+def _cancel_job(node: CalcJobNode) -> None:
+    job_id = node.get_job_id()
+    if job_id is None or node.computer is None:
+        return
+    with node.get_transport() as transport:
+        scheduler = node.computer.get_scheduler()
+        scheduler.set_transport(transport)
+        scheduler.kill_job(job_id)
 
 
 @contextmanager
